@@ -1,0 +1,1 @@
+//! What GIL events mean: thread states, stalls, convoys, blame, verdict.

@@ -1,0 +1,2 @@
+//! Attach to a running CPython, record its GIL, explain who stalled whom.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The draw list of the timelines, and its SVG writer.

@@ -1,0 +1,1 @@
+//! From a PID to an ordered stream of GIL events.

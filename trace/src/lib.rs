@@ -1,0 +1,1 @@
+//! What a gilscope event is, and the trace file: schema, writer, reader, follow.

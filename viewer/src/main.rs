@@ -1,0 +1,2 @@
+//! Per-thread GIL ownership timelines in a window.
+fn main() {}
