@@ -1,2 +1,22 @@
 //! Attach to a running CPython, record its GIL, explain who stalled whom.
-fn main() {}
+
+mod args;
+mod commands;
+mod logging;
+mod recording;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = args::Arguments::parse();
+    logging::start(arguments.verbose);
+    match commands::run(arguments.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gilscope: {}", logging::sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,14 +1,24 @@
 //! From a PID to an ordered stream of GIL events.
 //!
-//! - [`source`] is the interface behind which records come from; [`perf`] and [`tracefs`] are the source of today.
-//! - [`process`], [`clock`]: what `/proc` and the kernel's clock tell.
+//! Three things that do not know each other, and one that joins them:
+//!
+//! - [`interpreter`] and [`sites`] find out what to probe: which file holds the interpreter, and at which instructions its GIL is
+//!   waited for, taken and given back. They only read.
+//! - [`source`] is the small interface behind which records come from; [`perf`] and [`tracefs`] are the source of today.
+//! - [`descriptors`], [`process`], [`syscalls`], [`clock`] tell what the records are about.
+//! - [`session`] joins them into a recording. [`checkup`] says beforehand whether there could be one.
 
 #![deny(unsafe_code)]
 
+pub mod checkup;
 pub mod clock;
+pub mod descriptors;
 pub mod interpreter;
+mod memory;
 pub mod perf;
 pub mod process;
+pub mod session;
 pub mod sites;
 pub mod source;
+pub mod syscalls;
 pub mod tracefs;

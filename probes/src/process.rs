@@ -23,21 +23,13 @@ pub fn is_alive(pid: i32) -> bool {
 fn stat_field(pid: i32, number: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let behind_name = stat.rsplit_once(')')?.1;
-    behind_name
-        .split_whitespace()
-        .nth(number.checked_sub(3)?)
-        .map(str::to_owned)
+    behind_name.split_whitespace().nth(number.checked_sub(3)?).map(str::to_owned)
 }
 
 /// The threads of a process, ascending; empty if there is no such process.
 pub fn threads(pid: i32) -> Vec<i32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut tids: Vec<i32> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut tids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     tids.sort_unstable();
     tids
 }
@@ -55,10 +47,7 @@ pub fn command_line(pid: i32) -> Vec<String> {
     if bytes.is_empty() {
         return Vec::new();
     }
-    bytes
-        .split(|&byte| byte == 0)
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .collect()
+    bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 /// The processors that are online, ascending (`/sys/devices/system/cpu/online`, such as `0-3,8`).
@@ -99,6 +88,6 @@ mod tests {
     fn a_list_of_processors_is_read_with_its_ranges() {
         assert_eq!(parse_cpu_list("0-3,8\n"), [0, 1, 2, 3, 8]);
         assert_eq!(parse_cpu_list("0"), [0]);
-        assert_eq!(parse_cpu_list(""), []);
+        assert!(parse_cpu_list("").is_empty());
     }
 }

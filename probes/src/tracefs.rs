@@ -95,10 +95,7 @@ impl Tracefs {
         };
         let error = match private() {
             Ok(directory) => {
-                return Ok(Tracefs {
-                    directory,
-                    how: "a private mount",
-                });
+                return Ok(Tracefs { directory, how: "a private mount" });
             }
             Err(error) => error,
         };
@@ -106,10 +103,7 @@ impl Tracefs {
             let Ok(directory) = openat(CWD, place, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else {
                 continue;
             };
-            let tracefs = Tracefs {
-                directory,
-                how: place,
-            };
+            let tracefs = Tracefs { directory, how: place };
             if tracefs.open_file("uprobe_events", OFlags::RDONLY).is_ok() {
                 return Ok(tracefs);
             }
@@ -120,6 +114,11 @@ impl Tracefs {
     /// How it was reached, for people.
     pub fn how(&self) -> &'static str {
         self.how
+    }
+
+    /// Whether it holds that file.
+    pub fn has(&self, file: &str) -> bool {
+        self.open_file(file, OFlags::RDONLY).is_ok()
     }
 
     /// Number of the tracepoint `event`, such as `raw_syscalls/sys_enter`.
@@ -135,10 +134,8 @@ impl Tracefs {
     /// Where `field` of `event` lies in its raw data.
     pub fn field(&self, event: &str, field: &str) -> Result<Field, TracefsError> {
         let format = self.read(&format!("events/{event}/format"))?;
-        find_field(&format, field).ok_or_else(|| TracefsError::Format {
-            event: event.to_owned(),
-            field: field.to_owned(),
-        })
+        find_field(&format, field)
+            .ok_or_else(|| TracefsError::Format { event: event.to_owned(), field: field.to_owned() })
     }
 
     /// Removes probes of collectors that were killed before they could. Returns how many.
@@ -163,10 +160,7 @@ impl Tracefs {
         let mut text = String::new();
         self.open_file(file, OFlags::RDONLY)
             .and_then(|mut opened| opened.read_to_string(&mut text))
-            .map_err(|source| TracefsError::File {
-                file: file.to_owned(),
-                source,
-            })?;
+            .map_err(|source| TracefsError::File { file: file.to_owned(), source })?;
         Ok(text)
     }
 
@@ -177,12 +171,7 @@ impl Tracefs {
     }
 
     fn open_file(&self, file: &str, flags: OFlags) -> io::Result<File> {
-        Ok(File::from(openat(
-            &self.directory,
-            file,
-            flags | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?))
+        Ok(File::from(openat(&self.directory, file, flags | OFlags::CLOEXEC, Mode::empty())?))
     }
 }
 
@@ -197,22 +186,14 @@ fn find_field(format: &str, field: &str) -> Option<Field> {
         let rest = &line[line.find(key)? + key.len()..];
         rest.split(';').next()?.trim().parse().ok()
     };
-    Some(Field {
-        offset: number("offset:")?,
-        size: number("size:")?,
-    })
+    Some(Field { offset: number("offset:")?, size: number("size:")? })
 }
 
 /// The name in a line of `uprobe_events`, if it is one of ours whose collector is no more.
 ///
 /// Ours are `c{PID}_{start}_{number}`, with the collector's start time in clock ticks since boot.
 fn stale_name(line: &str, start_ticks: impl Fn(i32) -> Option<u64>) -> Option<String> {
-    let name = line
-        .split_whitespace()
-        .next()?
-        .strip_prefix("p:")?
-        .strip_prefix(GROUP)?
-        .strip_prefix('/')?;
+    let name = line.split_whitespace().next()?.strip_prefix("p:")?.strip_prefix(GROUP)?.strip_prefix('/')?;
     let mut parts = name.strip_prefix('c')?.split('_');
     let pid: i32 = parts.next()?.parse().ok()?;
     let start: u64 = parts.next()?.parse().ok()?;
@@ -249,10 +230,7 @@ impl NamedProbe {
     ) -> Result<NamedProbe, TracefsError> {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let start = process::start_ticks(pid).unwrap_or(0);
-        let probe = NamedProbe {
-            tracefs: tracefs.clone(),
-            name: format!("c{pid}_{start}_{number}"),
-        };
+        let probe = NamedProbe { tracefs: tracefs.clone(), name: format!("c{pid}_{start}_{number}") };
         for site in sites {
             let definition = format!(
                 "p:{GROUP}/{} {}:{:#x} {FETCHED}={}:u64",
@@ -262,9 +240,7 @@ impl NamedProbe {
                 site.fetch
             );
             // A definition with a name that exists adds a site to it.
-            tracefs
-                .command(&definition)
-                .map_err(|source| TracefsError::Refused { definition, source })?;
+            tracefs.command(&definition).map_err(|source| TracefsError::Refused { definition, source })?;
         }
         Ok(probe)
     }
@@ -308,15 +284,8 @@ mod tests {
             Some("c100_776_0".into()),
             "its PID was reused"
         );
-        assert_eq!(
-            name("p:gilscope/c101_777_2 /bin/x:0x10"),
-            Some("c101_777_2".into())
-        );
-        assert_eq!(
-            name("p:probe_libc/c101_777_2 /bin/x:0x10"),
-            None,
-            "somebody else's"
-        );
+        assert_eq!(name("p:gilscope/c101_777_2 /bin/x:0x10"), Some("c101_777_2".into()));
+        assert_eq!(name("p:probe_libc/c101_777_2 /bin/x:0x10"), None, "somebody else's");
         assert_eq!(name("p:gilscope/mine /bin/x:0x10"), None);
     }
 }

@@ -22,22 +22,12 @@ fn trace() -> Vec<u8> {
     };
     for _ in 0..CYCLES {
         let gil = 0x55d0_1234_5600;
+        writer.push(Event::new(step(900), Kind::Release, 4000, 4001).of_gil(gil)).unwrap();
+        writer.push(Event::new(step(400), Kind::SyscallEnter, 4000, 4001).of_syscall(44, 5)).unwrap();
         writer
-            .push(Event::new(step(900), Kind::Release, 4000, 4001).of_gil(gil))
+            .push(Event::new(step(1500), Kind::SyscallExit, 4000, 4001).of_syscall(44, -1).with_value(100))
             .unwrap();
-        writer
-            .push(Event::new(step(400), Kind::SyscallEnter, 4000, 4001).of_syscall(44, 5))
-            .unwrap();
-        writer
-            .push(
-                Event::new(step(1500), Kind::SyscallExit, 4000, 4001)
-                    .of_syscall(44, -1)
-                    .with_value(100),
-            )
-            .unwrap();
-        writer
-            .push(Event::new(step(500), Kind::Acquire, 4000, 4001).of_gil(gil))
-            .unwrap();
+        writer.push(Event::new(step(500), Kind::Acquire, 4000, 4001).of_gil(gil)).unwrap();
     }
     writer.finish().unwrap()
 }
@@ -57,9 +47,7 @@ fn bench(criterion: &mut Criterion) {
     println!("bytes an event: {:.2}", bytes.len() as f64 / events as f64);
     let mut group = criterion.benchmark_group("trace");
     group.throughput(Throughput::Elements(events)).sample_size(10);
-    group.bench_function("replay", |bencher| {
-        bencher.iter(|| assert_eq!(replay(&bytes), CYCLES as u64))
-    });
+    group.bench_function("replay", |bencher| bencher.iter(|| assert_eq!(replay(&bytes), CYCLES as u64)));
     group.finish();
 }
 

@@ -121,17 +121,7 @@ pub struct Event {
 impl Event {
     /// An event of a thread with every optional field at *none*.
     pub fn new(time: i64, kind: Kind, pid: i32, tid: i32) -> Event {
-        Event {
-            time,
-            kind,
-            cpu: 0,
-            pid,
-            tid,
-            gil: 0,
-            nr: -1,
-            fd: -1,
-            value: 0,
-        }
+        Event { time, kind, cpu: 0, pid, tid, gil: 0, nr: -1, fd: -1, value: 0 }
     }
 
     /// The same event on processor `cpu`.

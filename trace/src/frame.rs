@@ -60,10 +60,7 @@ impl Frame {
             return Ok(Found::End);
         }
         if metadata_length > MAX_METADATA {
-            return Err(ReadError::corrupt(
-                *offset,
-                "a message claims metadata of more than 4 MiB",
-            ));
+            return Err(ReadError::corrupt(*offset, "a message claims metadata of more than 4 MiB"));
         }
         if u64::from(metadata_length) + 8 > available {
             return incomplete;
@@ -76,10 +73,7 @@ impl Frame {
             u64::try_from(message.bodyLength()).map_err(|error| ReadError::corrupt(*offset, error))?
         };
         if body_length > MAX_BODY {
-            return Err(ReadError::corrupt(
-                *offset,
-                "a message claims a body of more than 256 MiB",
-            ));
+            return Err(ReadError::corrupt(*offset, "a message claims a body of more than 256 MiB"));
         }
         let total = 8 + u64::from(metadata_length) + body_length;
         if total > available {
@@ -87,10 +81,7 @@ impl Frame {
         }
         let mut body = vec![0; body_length as usize];
         input.read_exact(&mut body)?;
-        let frame = Frame {
-            metadata,
-            body: Buffer::from_vec(body),
-        };
+        let frame = Frame { metadata, body: Buffer::from_vec(body) };
         frame.check_buffers(*offset)?;
         *offset += total;
         Ok(Found::Frame(frame))
@@ -126,10 +117,7 @@ impl Frame {
                 let claimed = i64::from_le_bytes(*prefix);
                 sum += claimed.clamp(0, MAX_BUFFERS);
                 if claimed > MAX_BUFFER || sum > MAX_BUFFERS {
-                    return Err(ReadError::corrupt(
-                        offset,
-                        "a buffer claims to be larger than 256 MiB",
-                    ));
+                    return Err(ReadError::corrupt(offset, "a buffer claims to be larger than 256 MiB"));
                 }
             }
         }

@@ -59,9 +59,7 @@ impl Pairing {
     /// Records were lost: what follows proves nothing about what came before.
     pub fn observe_lost(&mut self, records: u64) {
         self.check.lost += records;
-        self.holders
-            .values_mut()
-            .for_each(|holder| *holder = Holder::Unknown);
+        self.holders.values_mut().for_each(|holder| *holder = Holder::Unknown);
     }
 
     /// The outcome so far.
@@ -70,10 +68,7 @@ impl Pairing {
     }
 
     fn holder(&self, event: &Event) -> Holder {
-        self.holders
-            .get(&(event.pid, event.gil))
-            .copied()
-            .unwrap_or(Holder::Unknown)
+        self.holders.get(&(event.pid, event.gil)).copied().unwrap_or(Holder::Unknown)
     }
 
     fn set_holder(&mut self, event: &Event, holder: Holder) {

@@ -50,19 +50,13 @@ pub enum ReadError {
 
 impl ReadError {
     pub(crate) fn corrupt(offset: u64, what: impl ToString) -> ReadError {
-        ReadError::Corrupt {
-            offset,
-            what: what.to_string(),
-        }
+        ReadError::Corrupt { offset, what: what.to_string() }
     }
 }
 
 /// What [`Reader::next_batch`] found.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives at a time, for a batch of thousands of rows"
-)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, for a batch of thousands of rows")]
 pub enum Next {
     /// The next rows.
     Batch(Batch),
@@ -107,29 +101,15 @@ impl<R: Read + Seek> Reader<R> {
             Some(schema) => quietly(0, || try_fb_to_schema(schema))?,
             None => return Err(ReadError::Foreign),
         };
-        let format = schema
-            .metadata()
-            .get(schema::FORMAT_KEY)
-            .ok_or(ReadError::Foreign)?;
-        let format: FormatVersion = format
-            .parse()
-            .map_err(|()| ReadError::corrupt(0, "its format version is not a version"))?;
+        let format = schema.metadata().get(schema::FORMAT_KEY).ok_or(ReadError::Foreign)?;
+        let format: FormatVersion =
+            format.parse().map_err(|()| ReadError::corrupt(0, "its format version is not a version"))?;
         if !format.is_readable() {
             return Err(ReadError::Newer(format));
         }
-        let header = schema
-            .metadata()
-            .get(schema::HEADER_KEY)
-            .map_or("{}", String::as_str);
+        let header = schema.metadata().get(schema::HEADER_KEY).map_or("{}", String::as_str);
         let header = serde_json::from_str(header).map_err(|error| ReadError::corrupt(0, error))?;
-        Ok(Reader {
-            input,
-            offset,
-            header,
-            format,
-            schema: schema.into(),
-            dictionaries: HashMap::new(),
-        })
+        Ok(Reader { input, offset, header, format, schema: schema.into(), dictionaries: HashMap::new() })
     }
 
     /// What is known once per file.
@@ -193,9 +173,7 @@ impl<R: Read + Seek> Reader<R> {
                 let batch = quietly(self.offset, || {
                     ipc::read_record_batch(&frame.body, batch, schema.clone(), known, None, &version)
                 })?;
-                Batch::new(&batch)
-                    .map(Some)
-                    .map_err(|what| ReadError::corrupt(self.offset, what))
+                Batch::new(&batch).map(Some).map_err(|what| ReadError::corrupt(self.offset, what))
             }
             _ => Ok(None),
         }
@@ -219,22 +197,12 @@ struct Column<T: ArrowPrimitiveType> {
 
 impl<T: ArrowPrimitiveType> Column<T> {
     fn of(batch: &RecordBatch, name: &str, none: T::Native) -> Result<Column<T>, String> {
-        let column = batch
-            .column_by_name(name)
-            .ok_or_else(|| format!("it has no column `{name}`"))?;
+        let column = batch.column_by_name(name).ok_or_else(|| format!("it has no column `{name}`"))?;
         let column = column.as_primitive_opt::<T>().ok_or_else(|| {
-            format!(
-                "its column `{name}` holds {} instead of {}",
-                column.data_type(),
-                T::DATA_TYPE
-            )
+            format!("its column `{name}` holds {} instead of {}", column.data_type(), T::DATA_TYPE)
         })?;
         let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
-        Ok(Column {
-            values: column.values().clone(),
-            nulls,
-            none,
-        })
+        Ok(Column { values: column.values().clone(), nulls, none })
     }
 
     #[inline]
@@ -269,14 +237,8 @@ impl Batch {
             .column_by_name(schema::KIND)
             .and_then(|column| column.as_dictionary_opt())
             .ok_or("it has no column `kind` of names")?;
-        let names = kind
-            .values()
-            .as_string_opt::<i32>()
-            .ok_or("its kinds have no names")?;
-        let mut kinds: Vec<Kind> = names
-            .iter()
-            .map(|name| Kind::from_name(name.unwrap_or("")))
-            .collect();
+        let names = kind.values().as_string_opt::<i32>().ok_or("its kinds have no names")?;
+        let mut kinds: Vec<Kind> = names.iter().map(|name| Kind::from_name(name.unwrap_or(""))).collect();
         // A null has any key at all: give every key a kind.
         kinds.resize(256, Kind::Unknown);
         let detail = batch

@@ -27,21 +27,14 @@ pub(crate) const VALUE: &str = "value";
 pub(crate) const DETAIL: &str = "detail";
 
 /// The names behind the keys of the `kind` column. One array for all batches, so that the stream carries it once.
-pub(crate) static KIND_NAMES: LazyLock<ArrayRef> = LazyLock::new(|| {
-    Arc::new(StringArray::from_iter_values(
-        Kind::ALL.iter().map(|kind| kind.name()),
-    ))
-});
+pub(crate) static KIND_NAMES: LazyLock<ArrayRef> =
+    LazyLock::new(|| Arc::new(StringArray::from_iter_values(Kind::ALL.iter().map(|kind| kind.name()))));
 
 /// The schema of a file with that header.
 pub(crate) fn schema(header: &Header) -> Result<SchemaRef, serde_json::Error> {
     let fields = vec![
         Field::new(TIME, DataType::Int64, false),
-        Field::new(
-            KIND,
-            DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8)),
-            false,
-        ),
+        Field::new(KIND, DataType::Dictionary(Box::new(DataType::UInt8), Box::new(DataType::Utf8)), false),
         Field::new(CPU, DataType::UInt16, false),
         Field::new(PID, DataType::Int32, false),
         Field::new(TID, DataType::Int32, false),

@@ -31,12 +31,7 @@ pub struct Syscall {
 }
 
 const fn row(nr: i16, name: &'static str, class: Class, takes_fd: bool) -> Syscall {
-    Syscall {
-        nr,
-        name,
-        class,
-        takes_fd,
-    }
+    Syscall { nr, name, class, takes_fd }
 }
 
 /// The calls that gilscope knows by name, ascending by number.
@@ -93,10 +88,7 @@ pub const X86_64: &[Syscall] = &[
 
 /// What is known of the call of that number on x86-64.
 pub fn lookup(nr: i16) -> Option<&'static Syscall> {
-    X86_64
-        .binary_search_by_key(&nr, |call| call.nr)
-        .ok()
-        .map(|place| &X86_64[place])
+    X86_64.binary_search_by_key(&nr, |call| call.nr).ok().map(|place| &X86_64[place])
 }
 
 /// Name of the call of that number on x86-64, or `syscall 123`.

@@ -70,20 +70,13 @@ impl<W: Write> Writer<W> {
     /// Adds a row without detail.
     pub fn push(&mut self, event: Event) -> Result<(), WriteError> {
         self.rows.push(event);
-        if self.rows.len() >= MAX_BATCH_ROWS {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.rows.len() >= MAX_BATCH_ROWS { self.flush() } else { Ok(()) }
     }
 
     /// Adds a row with a detail. The kind of `event` becomes that of the detail.
     pub fn push_detail(&mut self, event: Event, detail: &Detail) -> Result<(), WriteError> {
         self.details.push((self.rows.len(), detail.to_json()?));
-        self.push(Event {
-            kind: detail.kind(),
-            ..event
-        })
+        self.push(Event { kind: detail.kind(), ..event })
     }
 
     /// Writes the rows so far as a batch, if there are any, and flushes `W`.
@@ -131,11 +124,7 @@ impl<W: Write> Writer<W> {
     fn batch(&self) -> Result<RecordBatch, ArrowError> {
         let rows = &self.rows;
         let mut details = self.details.iter().peekable();
-        let detail_of = |row: usize| {
-            details
-                .next_if(|(at, _)| *at == row)
-                .map(|(_, text)| text.as_str())
-        };
+        let detail_of = |row: usize| details.next_if(|(at, _)| *at == row).map(|(_, text)| text.as_str());
         let columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.time))),
             Arc::new(DictionaryArray::<UInt8Type>::try_new(
@@ -145,26 +134,10 @@ impl<W: Write> Writer<W> {
             Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.cpu))),
             Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.pid))),
             Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.tid))),
-            Arc::new(
-                rows.iter()
-                    .map(|row| (row.gil != 0).then_some(row.gil))
-                    .collect::<UInt64Array>(),
-            ),
-            Arc::new(
-                rows.iter()
-                    .map(|row| (row.nr >= 0).then_some(row.nr))
-                    .collect::<Int16Array>(),
-            ),
-            Arc::new(
-                rows.iter()
-                    .map(|row| (row.fd >= 0).then_some(row.fd))
-                    .collect::<Int32Array>(),
-            ),
-            Arc::new(
-                rows.iter()
-                    .map(|row| has_value(row.kind).then_some(row.value))
-                    .collect::<Int64Array>(),
-            ),
+            Arc::new(rows.iter().map(|row| (row.gil != 0).then_some(row.gil)).collect::<UInt64Array>()),
+            Arc::new(rows.iter().map(|row| (row.nr >= 0).then_some(row.nr)).collect::<Int16Array>()),
+            Arc::new(rows.iter().map(|row| (row.fd >= 0).then_some(row.fd)).collect::<Int32Array>()),
+            Arc::new(rows.iter().map(|row| has_value(row.kind).then_some(row.value)).collect::<Int64Array>()),
             Arc::new((0..rows.len()).map(detail_of).collect::<StringArray>()),
         ];
         RecordBatch::try_new(self.schema.clone(), columns)
@@ -173,8 +146,5 @@ impl<W: Write> Writer<W> {
 
 /// Whether rows of this kind use the `value` column; the others leave it null.
 fn has_value(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::SyscallExit | Kind::SwitchOut | Kind::ThreadStart | Kind::Sample
-    )
+    matches!(kind, Kind::SyscallExit | Kind::SwitchOut | Kind::ThreadStart | Kind::Sample)
 }

@@ -34,10 +34,7 @@ fn trace(batches: i64) -> Vec<u8> {
 
 fn rows(batch: i64) -> Vec<Row> {
     let at = |offset, kind| Event::new(batch * 1000 + offset, kind, 7, 9).on_cpu(3);
-    let name = Thread {
-        name: Some(format!("worker-{batch}")),
-        ..Thread::default()
-    };
+    let name = Thread { name: Some(format!("worker-{batch}")), ..Thread::default() };
     vec![
         (Event::new(batch * 1000, Kind::Thread, 7, 9), Some(name.into())),
         (at(1, Kind::Release).of_gil(0xffff_8000_0000_1000), None),
@@ -57,12 +54,7 @@ fn read(bytes: &[u8]) -> (Vec<Row>, Result<Next, ReadError>) {
     loop {
         match reader.next_batch() {
             Ok(Next::Batch(batch)) => {
-                seen.extend(
-                    batch
-                        .events()
-                        .enumerate()
-                        .map(|(row, event)| (event, batch.detail(row))),
-                );
+                seen.extend(batch.events().enumerate().map(|(row, event)| (event, batch.detail(row))));
             }
             other => return (seen, other),
         }
@@ -119,26 +111,17 @@ fn a_growing_file_is_followed_batch_by_batch() {
 
 #[test]
 fn a_file_of_another_kind_is_called_foreign_and_an_empty_one_empty() {
-    assert!(matches!(
-        read(b"\x7fELF\x02\x01\x01 and more of a program").1,
-        Err(ReadError::Foreign)
-    ));
+    assert!(matches!(read(b"\x7fELF\x02\x01\x01 and more of a program").1, Err(ReadError::Foreign)));
     assert!(matches!(read(b"").1, Err(ReadError::NoHeader(0))));
 }
 
 #[test]
 fn a_trace_of_a_later_major_format_is_refused_with_both_versions() {
     let mut bytes = trace(1);
-    let place = bytes
-        .windows(7)
-        .position(|window| window == b"\x03\0\0\x001.0")
-        .unwrap();
+    let place = bytes.windows(7).position(|window| window == b"\x03\0\0\x001.0").unwrap();
     bytes[place + 4] = b'9';
     let error = read(&bytes).1.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the trace has format 9.0, this gilscope reads up to 1.0: update gilscope"
-    );
+    assert_eq!(error.to_string(), "the trace has format 9.0, this gilscope reads up to 1.0: update gilscope");
 }
 
 #[test]

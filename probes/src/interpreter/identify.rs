@@ -59,12 +59,7 @@ pub(super) fn identify(file: &File) -> Identity {
     }
     let names = [CPYTHON, VERSION, FREE_THREADED, DEBUG, PYPY[0], PYPY[1]];
     let exports = elf::exports(&file, &names);
-    let exported = |index: usize| {
-        exports
-            .iter()
-            .find(|(at, _)| *at == index)
-            .map(|(_, symbol)| symbol)
-    };
+    let exported = |index: usize| exports.iter().find(|(at, _)| *at == index).map(|(_, symbol)| symbol);
     if exported(4).is_some() || exported(5).is_some() {
         return Identity::PyPy;
     }
@@ -74,26 +69,18 @@ pub(super) fn identify(file: &File) -> Identity {
             let name = || symbol.name(LittleEndian, file.elf_dynamic_symbol_table().strings());
             undefined && name().is_ok_and(|name| matches!(name, b"Py_BytesMain" | b"Py_Main" | b"Py_RunMain"))
         });
-        return if imports {
-            Identity::Embeds
-        } else {
-            Identity::Other
-        };
+        return if imports { Identity::Embeds } else { Identity::Other };
     }
     let loads = elf::loads(&file);
     let bytes_of = |vaddr: u64| {
-        let section = file.sections().find(|section| {
-            vaddr
-                .checked_sub(section.address())
-                .is_some_and(|into| into < section.size())
-        })?;
+        let section = file
+            .sections()
+            .find(|section| vaddr.checked_sub(section.address()).is_some_and(|into| into < section.size()))?;
         let bytes = section.data_range(vaddr, 4).ok()??;
         Some(u32::from_le_bytes(bytes.try_into().ok()?))
     };
     Identity::CPython(Facts {
-        version: exported(1)
-            .and_then(|symbol| bytes_of(symbol.vaddr))
-            .and_then(Version::from_hex),
+        version: exported(1).and_then(|symbol| bytes_of(symbol.vaddr)).and_then(Version::from_hex),
         loads,
         stripped: elf::symbols(&file, Table::Full).next().is_none(),
         // A library has no interpreter of its own; a static PIE is of no interest here.
@@ -112,9 +99,7 @@ pub(super) fn version_in_file(file: &File) -> Option<Version> {
     let cache = ReadCache::new(file);
     let file = elf::File::<&ReadCache<&File>>::parse(&cache).ok()?;
     let constants = file.sections().filter(|section| section.name() == Ok(".rodata"));
-    constants
-        .filter_map(|section| version::version_in(section.data().ok()?))
-        .next()
+    constants.filter_map(|section| version::version_in(section.data().ok()?)).next()
 }
 
 fn foreign(cache: &ReadCache<&File>) -> Identity {

@@ -46,14 +46,7 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
         None => (path, false),
     };
     let path = PathBuf::from(OsString::from_vec(unescape(path)));
-    Some(Mapping {
-        addresses,
-        offset,
-        executable,
-        path,
-        deleted,
-        identity: (device, inode),
-    })
+    Some(Mapping { addresses, offset, executable, path, deleted, identity: (device, inode) })
 }
 
 /// The kernel writes a line feed in a name as `\012`.

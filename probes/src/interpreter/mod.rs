@@ -98,21 +98,11 @@ impl Interpreter {
             };
             match identify::identify(&file) {
                 Identity::CPython(facts) => {
-                    let found = Found {
-                        pid,
-                        process: &process,
-                        candidate,
-                        open_path,
-                        file,
-                        facts,
-                    };
+                    let found = Found { pid, process: &process, candidate, open_path, file, facts };
                     return found.interpreter();
                 }
                 Identity::PyPy => {
-                    return Err(InterpreterError::PyPy {
-                        pid,
-                        path: candidate.mapping.path.clone(),
-                    });
+                    return Err(InterpreterError::PyPy { pid, path: candidate.mapping.path.clone() });
                 }
                 Identity::Foreign(reason) if candidate.is_exe => {
                     let path = candidate.mapping.path.clone();
@@ -137,10 +127,7 @@ impl Interpreter {
     /// [`InterpreterError::FreeThreaded`] for a free-threaded build.
     pub fn check_traceable(&self) -> Result<(), InterpreterError> {
         if self.free_threaded {
-            return Err(InterpreterError::FreeThreaded {
-                pid: self.pid,
-                version: self.version.to_string(),
-            });
+            return Err(InterpreterError::FreeThreaded { pid: self.pid, version: self.version.to_string() });
         }
         Ok(())
     }
@@ -159,10 +146,7 @@ impl Interpreter {
         let failed = |error| InterpreterError::from_io(self.pid, &self.open_path, error);
         let length = fs::metadata(&self.open_path).map_err(failed)?.len();
         if length > MAX_FILE {
-            return Err(failed(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("{length} bytes"),
-            )));
+            return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, format!("{length} bytes"))));
         }
         fs::read(&self.open_path).map_err(failed)
     }
@@ -178,10 +162,7 @@ fn check_alive(pid: i32, process: &Path) -> Result<(), InterpreterError> {
     let name = front.split_once('(').unwrap_or_default().1.to_owned();
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next().unwrap_or_default();
-    let flags: u32 = fields
-        .nth(5)
-        .and_then(|flags| flags.parse().ok())
-        .unwrap_or_default();
+    let flags: u32 = fields.nth(5).and_then(|flags| flags.parse().ok()).unwrap_or_default();
     const PF_KTHREAD: u32 = 0x0020_0000;
     if flags & PF_KTHREAD != 0 {
         return Err(InterpreterError::KernelThread { pid, name });
@@ -207,32 +188,19 @@ struct Candidate<'m> {
 
 /// Files with executable mappings: the executable, then libraries named like Python, then all others.
 fn candidates<'m>(mappings: &'m [Mapping], process: &Path) -> Vec<Candidate<'m>> {
-    let exe = fs::metadata(process.join("exe"))
-        .ok()
-        .map(|metadata| metadata.ino());
+    let exe = fs::metadata(process.join("exe")).ok().map(|metadata| metadata.ino());
     let exe_path = fs::read_link(process.join("exe")).unwrap_or_default();
     let mut found: Vec<Candidate<'m>> = Vec::new();
     for mapping in mappings.iter().filter(|mapping| mapping.executable) {
-        if found
-            .iter()
-            .all(|known| known.mapping.identity != mapping.identity)
-        {
+        if found.iter().all(|known| known.mapping.identity != mapping.identity) {
             // On overlay file systems the inode of a mapping is not the one that stat gives.
             let is_exe = mapping.path == exe_path || exe == Some(mapping.identity.1);
             found.push(Candidate { mapping, is_exe });
         }
     }
     found.sort_by_key(|candidate| {
-        let name = candidate
-            .mapping
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        (
-            !candidate.is_exe,
-            !(name.contains("libpython") || name.contains("pypy")),
-        )
+        let name = candidate.mapping.path.file_name().unwrap_or_default().to_string_lossy();
+        (!candidate.is_exe, !(name.contains("libpython") || name.contains("pypy")))
     });
     found
 }
@@ -253,11 +221,7 @@ fn open(pid: i32, process: &Path, candidate: &Candidate<'_>) -> io::Result<(Path
     if candidate.mapping.deleted {
         return Err(refusal);
     }
-    let relative = candidate
-        .mapping
-        .path
-        .strip_prefix("/")
-        .unwrap_or(&candidate.mapping.path);
+    let relative = candidate.mapping.path.strip_prefix("/").unwrap_or(&candidate.mapping.path);
     let named = PathBuf::from(format!("/proc/{pid}/root")).join(relative);
     File::open(&named).map(|file| (named, file))
 }
@@ -274,21 +238,12 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn interpreter(self) -> Result<Interpreter, InterpreterError> {
-        let Found {
-            pid,
-            process,
-            candidate,
-            open_path,
-            file,
-            facts,
-        } = self;
+        let Found { pid, process, candidate, open_path, file, facts } = self;
         let path = candidate.mapping.path.clone();
         let load_bias = load_bias(candidate.mapping, &facts.loads);
         let image = image(&facts.loads, load_bias);
         let banner = data(process, &facts.loads, load_bias).find_map(|memory| version::banner_in(&memory));
-        let version = facts
-            .version
-            .or_else(|| banner.as_ref().map(|banner| banner.version.clone()));
+        let version = facts.version.or_else(|| banner.as_ref().map(|banner| banner.version.clone()));
         let version = version.or_else(|| identify::version_in_file(&file));
         let Some(version) = version else {
             return Err(InterpreterError::Unsupported {
@@ -298,26 +253,16 @@ impl Found<'_> {
             });
         };
         if !version.is_supported() {
-            return Err(InterpreterError::Unsupported {
-                pid,
-                version: version.to_string(),
-                path,
-            });
+            return Err(InterpreterError::Unsupported { pid, version: version.to_string(), path });
         }
-        let metadata = file
-            .metadata()
-            .map_err(|error| InterpreterError::from_io(pid, &open_path, error))?;
+        let metadata = file.metadata().map_err(|error| InterpreterError::from_io(pid, &open_path, error))?;
         let build = banner.map(|banner| banner.build).unwrap_or_default();
         Ok(Interpreter {
             pid,
             path,
             open_path,
             deleted: candidate.mapping.deleted,
-            kind: if candidate.is_exe {
-                ImageKind::Executable
-            } else {
-                ImageKind::Libpython
-            },
+            kind: if candidate.is_exe { ImageKind::Executable } else { ImageKind::Libpython },
             version,
             file_id: (metadata.dev(), metadata.ino()),
             load_bias,
@@ -346,11 +291,7 @@ fn load_bias(mapping: &Mapping, loads: &[Load]) -> u64 {
 
 fn image(loads: &[Load], load_bias: u64) -> Range<u64> {
     let start = loads.iter().map(|load| load.vaddr).min().unwrap_or_default();
-    let end = loads
-        .iter()
-        .map(|load| load.vaddr.saturating_add(load.memory_size))
-        .max()
-        .unwrap_or_default();
+    let end = loads.iter().map(|load| load.vaddr.saturating_add(load.memory_size)).max().unwrap_or_default();
     load_bias.wrapping_add(start)..load_bias.wrapping_add(end)
 }
 
@@ -358,16 +299,10 @@ fn image(loads: &[Load], load_bias: u64) -> Range<u64> {
 /// `sys.version` is composed in zero-initialised memory.
 fn data<'a>(process: &Path, loads: &'a [Load], load_bias: u64) -> impl Iterator<Item = Vec<u8>> + 'a {
     let memory = File::open(process.join("mem")).ok();
-    let writable = loads
-        .iter()
-        .rev()
-        .filter(|load| !load.executable && load.memory_size > load.file_size);
+    let writable = loads.iter().rev().filter(|load| !load.executable && load.memory_size > load.file_size);
     writable.filter_map(move |load| {
         let mut bytes = vec![0; usize::try_from(load.memory_size.min(MAX_DATA)).ok()?];
-        memory
-            .as_ref()?
-            .read_exact_at(&mut bytes, load_bias.wrapping_add(load.vaddr))
-            .ok()?;
+        memory.as_ref()?.read_exact_at(&mut bytes, load_bias.wrapping_add(load.vaddr)).ok()?;
         Some(bytes)
     })
 }

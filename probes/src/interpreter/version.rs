@@ -37,12 +37,7 @@ impl Version {
             0xf => String::new(),
             _ => return None,
         };
-        (major == 3).then_some(Version {
-            major,
-            minor,
-            patch,
-            suffix,
-        })
+        (major == 3).then_some(Version { major, minor, patch, suffix })
     }
 }
 
@@ -61,9 +56,7 @@ impl FromStr for Version {
         let (major, minor, rest) = (part()?, part()?, part()?);
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (patch, suffix) = rest.split_at(digits);
-        let plain = suffix
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+        let plain = suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
         if !plain || suffix.len() > 8 {
             return Err(());
         }
@@ -98,10 +91,7 @@ pub(super) fn banner_in(memory: &[u8]) -> Option<Banner> {
         let (version, build) = string.split_once(' ')?;
         let sound = build.contains('(') && build.contains(") ") || build.contains(")\n");
         let build = build.split_whitespace().collect::<Vec<_>>().join(" ");
-        (sound && build.ends_with(']')).then_some(Banner {
-            version: version.parse().ok()?,
-            build,
-        })
+        (sound && build.ends_with(']')).then_some(Banner { version: version.parse().ok()?, build })
     })
 }
 
@@ -169,12 +159,7 @@ mod tests {
         assert_eq!(banner.version, version("3.8.18"));
         assert_eq!(banner.build, "(default, May 9 2026, 10:00:00) [GCC 12.2.0]");
         let free = b"3.14.0 free-threading build (main, Oct  7 2025, 00:00:00) [Clang 20.1.4 ]\0";
-        assert!(
-            banner_in(free)
-                .expect("a banner")
-                .build
-                .starts_with("free-threading build")
-        );
+        assert!(banner_in(free).expect("a banner").build.starts_with("free-threading build"));
     }
 
     #[test]

@@ -11,21 +11,12 @@ const MOST: u64 = 1 << 20;
 /// perf events then fit.
 pub fn raise_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    let highest = Rlimit {
-        current: Some(MOST),
-        maximum: Some(MOST),
-    };
+    let highest = Rlimit { current: Some(MOST), maximum: Some(MOST) };
     if limit.maximum.is_some_and(|hard| hard < MOST) && setrlimit(Resource::Nofile, highest).is_ok() {
         return MOST - RESERVED;
     }
     let hard = limit.maximum.unwrap_or(MOST);
-    if let Err(error) = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(hard),
-            ..limit
-        },
-    ) {
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(hard), ..limit }) {
         tracing::debug!(%error, "descriptor limit stays as it is");
         return limit.current.unwrap_or(hard).saturating_sub(RESERVED);
     }

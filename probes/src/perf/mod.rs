@@ -89,20 +89,13 @@ impl PerfSource {
         let event = named.event();
         let event_id = self.tracefs.event_id(&event)?;
         let argument = self.tracefs.field(&event, FETCHED)?;
-        self.probes.push(Probe {
-            _named: named,
-            event_id,
-            what: What::Probe(number as u16, argument),
-        });
+        self.probes.push(Probe { _named: named, event_id, what: What::Probe(number as u16, argument) });
         Ok(number as u16)
     }
 
     /// Subscribes to system calls, scheduling and life of thread `tid`. Nothing is delivered before [`PerfSource::enable`].
     pub fn subscribe_base(&mut self, tid: i32) -> Result<(), SubscribeError> {
-        let origin = Origin {
-            tid,
-            group: Group::Base,
-        };
+        let origin = Origin { tid, group: Group::Base };
         for (what, event_id) in self.opener.base_events() {
             self.subscribe(origin, what, event_id)?;
         }
@@ -111,10 +104,7 @@ impl PerfSource {
 
     /// Subscribes to the hits of `probes` by thread `tid`. In [`Mode::PerThread`] the base must have been subscribed before.
     pub fn subscribe_probes(&mut self, tid: i32, group: u16, probes: &[u16]) -> Result<(), SubscribeError> {
-        let origin = Origin {
-            tid,
-            group: Group::Probes(group),
-        };
+        let origin = Origin { tid, group: Group::Probes(group) };
         for &probe in probes {
             let Probe { event_id, what, .. } = self.probes[usize::from(probe)];
             self.subscribe(origin, what, Some(event_id))?;
@@ -138,10 +128,9 @@ impl PerfSource {
 
     fn subscribe(&mut self, origin: Origin, what: What, event_id: Option<u64>) -> Result<(), SubscribeError> {
         let places = match self.mode() {
-            Mode::PerThreadAndCpu => process::online_cpus()
-                .into_iter()
-                .map(|cpu| (i32::from(cpu), Some(cpu)))
-                .collect(),
+            Mode::PerThreadAndCpu => {
+                process::online_cpus().into_iter().map(|cpu| (i32::from(cpu), Some(cpu))).collect()
+            }
             Mode::PerThread => vec![(origin.tid, None)],
         };
         for (ring, cpu) in places {
@@ -163,8 +152,7 @@ impl PerfSource {
             if let Some(filter) = self.opener.filter(what) {
                 sys::set_filter(&counter, filter).map_err(SubscribeError::Kernel)?;
             }
-            self.subscriptions
-                .insert(counter.id(), Subscription { origin, what });
+            self.subscriptions.insert(counter.id(), Subscription { origin, what });
             self.counters.push(counter);
         }
         Ok(())

@@ -104,18 +104,14 @@ impl Opener {
         let wanted = |numbers: &Option<Vec<i16>>| numbers.as_ref().is_none_or(|numbers| !numbers.is_empty());
         if wanted(&options.syscall_enters) {
             let event = "raw_syscalls/sys_enter";
-            let what = What::SyscallEnter {
-                id: tracefs.field(event, "id")?,
-                args: tracefs.field(event, "args")?,
-            };
+            let what =
+                What::SyscallEnter { id: tracefs.field(event, "id")?, args: tracefs.field(event, "args")? };
             base.push((what, Some(tracefs.event_id(event)?)));
         }
         if wanted(&options.syscall_exits) {
             let event = "raw_syscalls/sys_exit";
-            let what = What::SyscallExit {
-                id: tracefs.field(event, "id")?,
-                ret: tracefs.field(event, "ret")?,
-            };
+            let what =
+                What::SyscallExit { id: tracefs.field(event, "id")?, ret: tracefs.field(event, "ret")? };
             base.push((what, Some(tracefs.event_id(event)?)));
         }
         let rings = match options.mode {
@@ -156,19 +152,14 @@ impl Opener {
     /// Opens an event that only owns a ring, so that the ring outlives any thread.
     pub(super) fn open_ring(&self, tid: i32, cpu: Option<u16>) -> Result<Sampler, SubscribeError> {
         let mut builder = Builder::new(Software::DUMMY);
-        builder
-            .clockid(Clock::MONOTONIC)
-            .sample_id_all(true)
-            .wakeup_watermark(self.ring_bytes / 4);
+        builder.clockid(Clock::MONOTONIC).sample_id_all(true).wakeup_watermark(self.ring_bytes / 4);
         match cpu {
             Some(cpu) => builder.one_cpu(usize::from(cpu)),
             // A ring that is not of a processor can only be shared by events of the same thread.
             None => builder.observe_pid(tid).any_cpu(),
         };
         let owner = builder.build().map_err(|error| explain(error, tid))?;
-        owner
-            .sampled(self.ring_bytes)
-            .map_err(|error| explain(error, tid))
+        owner.sampled(self.ring_bytes).map_err(|error| explain(error, tid))
     }
 
     /// Opens an event of a thread.
@@ -194,13 +185,7 @@ impl Opener {
             None => builder.any_cpu(),
         };
         if what == What::Life {
-            builder
-                .task(true)
-                .comm(true)
-                .comm_exec(true)
-                .mmap(true)
-                .mmap2(true)
-                .context_switch(true);
+            builder.task(true).comm(true).comm_exec(true).mmap(true).mmap2(true).context_switch(true);
         } else {
             let sample = SampleFlag::IDENTIFIER | SampleFlag::TID | SampleFlag::TIME | SampleFlag::CPU;
             builder.sample(sample | SampleFlag::RAW).sample_period(1);
@@ -208,10 +193,7 @@ impl Opener {
         let threads_only = cpu.is_some() && !self.options.follow_processes;
         if threads_only && self.can_inherit_threads_only.get() {
             let result = builder.clone().inherit_thread(true).build();
-            if !result
-                .as_ref()
-                .is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
-            {
+            if !result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)) {
                 return result.map_err(|error| explain(error, origin.tid));
             }
             // An older kernel. Its inherited records of other processes are dropped when they are read.
@@ -242,10 +224,7 @@ mod tests {
 
     #[test]
     fn a_filter_names_each_call_and_none_stands_for_all() {
-        assert_eq!(
-            filter(&Some(vec![44, 45])).unwrap().to_str(),
-            Ok("id==44||id==45")
-        );
+        assert_eq!(filter(&Some(vec![44, 45])).unwrap().to_str(), Ok("id==44||id==45"));
         assert_eq!(filter(&None), None);
     }
 }

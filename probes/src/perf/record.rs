@@ -55,42 +55,24 @@ pub(super) fn parse(
     subscription: impl Fn(u64) -> Option<Subscription>,
 ) -> Option<Record> {
     let bytes = Bytes(data);
-    let (common, body) = if kind == SAMPLE {
-        (0, data.get(TRAILER..)?)
-    } else {
-        (trailer(data)?, data)
-    };
-    let (identifier, thread) = if kind == SAMPLE {
-        (bytes.u64(0)?, 8)
-    } else {
-        (bytes.u64(common + 24)?, common)
-    };
+    let (common, body) = if kind == SAMPLE { (0, data.get(TRAILER..)?) } else { (trailer(data)?, data) };
+    let (identifier, thread) =
+        if kind == SAMPLE { (bytes.u64(0)?, 8) } else { (bytes.u64(common + 24)?, common) };
     let subscribed = subscription(identifier);
     let fields = Bytes(body);
     let body = match kind {
         SAMPLE => parse_sample(subscribed?.what, Bytes(raw_data(body)?))?,
-        LOST => Body::Lost {
-            records: fields.u64(8)?,
-            since,
-        },
-        SWITCH if misc & MISC_SWITCH_OUT != 0 => Body::SwitchOut {
-            preempted: misc & MISC_SWITCH_OUT_PREEMPT != 0,
-        },
+        LOST => Body::Lost { records: fields.u64(8)?, since },
+        SWITCH if misc & MISC_SWITCH_OUT != 0 => {
+            Body::SwitchOut { preempted: misc & MISC_SWITCH_OUT_PREEMPT != 0 }
+        }
         SWITCH => Body::SwitchIn,
         // pid, ppid, tid, ptid, time
-        FORK => Body::Fork {
-            child_pid: fields.i32(0)?,
-            child_tid: fields.i32(8)?,
-        },
+        FORK => Body::Fork { child_pid: fields.i32(0)?, child_tid: fields.i32(8)? },
         EXIT => Body::Exit,
-        COMM => Body::Name {
-            name: text(body.get(8..common)?),
-            exec: misc & MISC_COMM_EXEC != 0,
-        },
+        COMM => Body::Name { name: text(body.get(8..common)?), exec: misc & MISC_COMM_EXEC != 0 },
         // pid, tid, addr, len, pgoff, 24 bytes that tell the file, prot, flags
-        MMAP2 => Body::Map {
-            path: text(body.get(64..common)?),
-        },
+        MMAP2 => Body::Map { path: text(body.get(64..common)?) },
         _ => return None,
     };
     let mut record = Record {
@@ -99,13 +81,7 @@ pub(super) fn parse(
         tid: bytes.i32(thread + 4)?,
         cpu: u16::try_from(bytes.u32(thread + 16)?).ok()?,
         // A loss concerns everybody on that ring, whichever event reports it.
-        origin: subscribed.map_or(
-            Origin {
-                tid: 0,
-                group: crate::source::Group::Base,
-            },
-            |to| to.origin,
-        ),
+        origin: subscribed.map_or(Origin { tid: 0, group: crate::source::Group::Base }, |to| to.origin),
         body,
     };
     if kind == EXIT {
@@ -118,18 +94,14 @@ pub(super) fn parse(
 fn parse_sample(what: What, raw: Bytes) -> Option<Body> {
     match what {
         What::Life => None,
-        What::Probe(probe, argument) => Some(Body::Probe {
-            probe,
-            argument: raw.u64(argument.offset)?,
-        }),
+        What::Probe(probe, argument) => Some(Body::Probe { probe, argument: raw.u64(argument.offset)? }),
         What::SyscallEnter { id, args } => Some(Body::SyscallEnter {
             nr: raw.i64(id.offset)?,
             arguments: [raw.u64(args.offset)?, raw.u64(args.offset + 8)?],
         }),
-        What::SyscallExit { id, ret } => Some(Body::SyscallExit {
-            nr: raw.i64(id.offset)?,
-            result: raw.i64(ret.offset)?,
-        }),
+        What::SyscallExit { id, ret } => {
+            Some(Body::SyscallExit { nr: raw.i64(id.offset)?, result: raw.i64(ret.offset)? })
+        }
     }
 }
 
@@ -182,10 +154,7 @@ mod tests {
     use super::*;
     use crate::source::Group;
 
-    const ORIGIN: Origin = Origin {
-        tid: 12,
-        group: Group::Base,
-    };
+    const ORIGIN: Origin = Origin { tid: 12, group: Group::Base };
 
     fn subscription(what: What) -> impl Fn(u64) -> Option<Subscription> {
         move |id| (id == 77).then_some(Subscription { origin: ORIGIN, what })
@@ -216,14 +185,7 @@ mod tests {
     }
 
     fn record(body: Body) -> Option<Record> {
-        Some(Record {
-            time: 5000,
-            pid: 11,
-            tid: 12,
-            cpu: 3,
-            origin: ORIGIN,
-            body,
-        })
+        Some(Record { time: 5000, pid: 11, tid: 12, cpu: 3, origin: ORIGIN, body })
     }
 
     #[test]
@@ -233,23 +195,14 @@ mod tests {
         raw.extend([0; 4]);
         let what = What::Probe(4, Field { offset: 16, size: 8 });
         let parsed = parse(SAMPLE, 0, &sample(&raw), 0, subscription(what));
-        assert_eq!(
-            parsed,
-            record(Body::Probe {
-                probe: 4,
-                argument: 0xdead_beef
-            })
-        );
+        assert_eq!(parsed, record(Body::Probe { probe: 4, argument: 0xdead_beef }));
     }
 
     #[test]
     fn a_switch_out_tells_whether_the_thread_was_preempted() {
         let data = with_trailer(Vec::new());
         let switch = |misc| parse(SWITCH, misc, &data, 0, subscription(What::Life));
-        assert_eq!(
-            switch(MISC_SWITCH_OUT),
-            record(Body::SwitchOut { preempted: false })
-        );
+        assert_eq!(switch(MISC_SWITCH_OUT), record(Body::SwitchOut { preempted: false }));
         let preempted = MISC_SWITCH_OUT | MISC_SWITCH_OUT_PREEMPT;
         assert_eq!(switch(preempted), record(Body::SwitchOut { preempted: true }));
         assert_eq!(switch(0), record(Body::SwitchIn));
@@ -260,33 +213,15 @@ mod tests {
         let mut payload = 99_u64.to_ne_bytes().to_vec();
         payload.extend(1234_u64.to_ne_bytes());
         let parsed = parse(LOST, 0, &with_trailer(payload), 4000, subscription(What::Life));
-        assert_eq!(
-            parsed.unwrap().body,
-            Body::Lost {
-                records: 1234,
-                since: 4000
-            }
-        );
+        assert_eq!(parsed.unwrap().body, Body::Lost { records: 1234, since: 4000 });
     }
 
     #[test]
     fn a_name_ends_at_its_first_nul() {
         let mut payload = vec![0; 8];
         payload.extend(b"worker-1\0\0\0\0\0\0\0\0");
-        let parsed = parse(
-            COMM,
-            MISC_COMM_EXEC,
-            &with_trailer(payload),
-            0,
-            subscription(What::Life),
-        );
-        assert_eq!(
-            parsed.unwrap().body,
-            Body::Name {
-                name: "worker-1".into(),
-                exec: true
-            }
-        );
+        let parsed = parse(COMM, MISC_COMM_EXEC, &with_trailer(payload), 0, subscription(What::Life));
+        assert_eq!(parsed.unwrap().body, Body::Name { name: "worker-1".into(), exec: true });
     }
 
     proptest! {

@@ -19,10 +19,7 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(sampler: Sampler, now: i64) -> Ring {
-        Ring {
-            sampler,
-            last_time: now,
-        }
+        Ring { sampler, last_time: now }
     }
 
     /// Appends what is there to `into`.

@@ -1,8 +1,5 @@
 //! The perf requests that the `perf-event` package does not wrap. All `unsafe` of this crate is here.
-#![expect(
-    unsafe_code,
-    reason = "ioctl and poll take raw arguments; this file is the island that wraps them"
-)]
+#![expect(unsafe_code, reason = "ioctl and poll take raw arguments; this file is the island that wraps them")]
 
 use std::{
     ffi::CStr,
@@ -41,10 +38,7 @@ pub(super) fn wait_any<'a>(
             PollFd::from_borrowed_fd(descriptor, PollFlags::IN)
         })
         .collect();
-    let timeout = Timespec {
-        tv_sec: timeout.as_secs() as i64,
-        tv_nsec: i64::from(timeout.subsec_nanos()),
-    };
+    let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
     match poll(&mut descriptors, Some(&timeout)) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
@@ -52,9 +46,5 @@ pub(super) fn wait_any<'a>(
 }
 
 fn check(result: i32) -> io::Result<()> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -47,10 +47,7 @@ mod tests {
     use super::*;
 
     fn store(value: i32, distance: i64) -> Access {
-        Access {
-            distance,
-            what: What::Store(value),
-        }
+        Access { distance, what: What::Store(value) }
     }
 
     #[test]
@@ -65,37 +62,16 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_its_distance_says_nothing() {
-        for access in [
-            store(1, 0x10),
-            store(0, 0x68),
-            store(2, 0x68),
-            store(0, -0x10),
-            store(0, 0),
-        ] {
+        for access in [store(1, 0x10), store(0, 0x68), store(2, 0x68), store(0, -0x10), store(0, 0)] {
             assert_eq!(kind(Target::Signal, access), None, "{access:?}");
         }
-        assert_eq!(
-            kind(
-                Target::Signal,
-                Access {
-                    distance: 0x10,
-                    what: What::Load
-                }
-            ),
-            None
-        );
+        assert_eq!(kind(Target::Signal, Access { distance: 0x10, what: What::Load }), None);
     }
 
     #[test]
     fn locked_read_before_a_timed_wait_makes_it_the_wait_for_the_gil() {
         assert_eq!(
-            kind(
-                Target::TimedWait,
-                Access {
-                    distance: 0x10,
-                    what: What::Load
-                }
-            ),
+            kind(Target::TimedWait, Access { distance: 0x10, what: What::Load }),
             Some(SiteKind::Wait)
         );
         assert_eq!(kind(Target::TimedWait, store(0, 0x10)), None);

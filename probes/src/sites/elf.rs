@@ -31,10 +31,8 @@ pub(crate) struct Load {
 
 /// The `PT_LOAD` segments of a file.
 pub(crate) fn loads<'a, R: ReadRef<'a>>(file: &File<'a, R>) -> Vec<Load> {
-    let loads = file
-        .elf_program_headers()
-        .iter()
-        .filter(|header| header.p_type(LittleEndian) == elf::PT_LOAD);
+    let loads =
+        file.elf_program_headers().iter().filter(|header| header.p_type(LittleEndian) == elf::PT_LOAD);
     loads
         .map(|header| Load {
             vaddr: header.p_vaddr(LittleEndian),
@@ -74,9 +72,7 @@ pub(crate) fn symbols<'a, 'f, R: ReadRef<'a>>(
     table: Table,
 ) -> impl Iterator<Item = Symbol<'a>> + use<'a, 'f, R> {
     let (symbols, strings) = raw_table(file, table);
-    let defined = symbols
-        .iter()
-        .filter(|symbol| symbol.st_shndx(LittleEndian) != elf::SHN_UNDEF);
+    let defined = symbols.iter().filter(|symbol| symbol.st_shndx(LittleEndian) != elf::SHN_UNDEF);
     defined.filter_map(move |symbol| {
         Some(Symbol {
             name: name_at(strings, symbol.st_name(LittleEndian))?,
@@ -104,9 +100,7 @@ fn raw_table<'a, R: ReadRef<'a>>(
         Table::Dynamic => file.elf_dynamic_symbol_table(),
         Table::Full => file.elf_symbol_table(),
     };
-    let strings = file
-        .section_by_index(table.string_section())
-        .and_then(|section| section.data());
+    let strings = file.section_by_index(table.string_section()).and_then(|section| section.data());
     (table.symbols(), strings.unwrap_or_default())
 }
 
@@ -132,9 +126,7 @@ pub(crate) struct Image<'a> {
 impl<'a> Image<'a> {
     /// Parse the headers of a 64-bit little-endian ELF for x86-64.
     pub(crate) fn parse(data: &'a [u8]) -> Result<Image<'a>, SiteError> {
-        let file = File::parse(data).map_err(|error| SiteError::NotElf {
-            reason: error.to_string(),
-        })?;
+        let file = File::parse(data).map_err(|error| SiteError::NotElf { reason: error.to_string() })?;
         let machine = file.elf_header().e_machine(LittleEndian);
         if machine != elf::EM_X86_64 {
             return Err(SiteError::Machine { machine: machine.0 });
@@ -144,11 +136,8 @@ impl<'a> Image<'a> {
             .filter(|load| load.vaddr.checked_add(load.memory_size).is_some())
             .collect();
         // Segments of a sound file do not overlap; thousands that all cover the whole file would make each scan take hours.
-        let code: u128 = loads
-            .iter()
-            .filter(|load| load.executable)
-            .map(|load| u128::from(load.file_size))
-            .sum();
+        let code: u128 =
+            loads.iter().filter(|load| load.executable).map(|load| u128::from(load.file_size)).sum();
         if code > data.len() as u128 {
             return Err(SiteError::NotElf {
                 reason: "its executable segments are larger than the file".to_owned(),
@@ -168,9 +157,7 @@ impl<'a> Image<'a> {
     /// Up to `len` bytes at this address: fewer where the segment or the file ends.
     pub(crate) fn bytes(&self, vaddr: u64, len: u64) -> &'a [u8] {
         let of = |load: &Load| {
-            let into = vaddr
-                .checked_sub(load.vaddr)
-                .filter(|&into| into < load.file_size)?;
+            let into = vaddr.checked_sub(load.vaddr).filter(|&into| into < load.file_size)?;
             let start = usize::try_from(load.offset.checked_add(into)?).ok()?;
             let rest = self.data.get(start..)?;
             let len = usize::try_from(len.min(load.file_size - into)).ok()?;
@@ -189,11 +176,7 @@ impl<'a> Image<'a> {
 
     /// Whether code may stand at this address.
     pub(crate) fn is_code(&self, vaddr: u64) -> bool {
-        let holds = |load: &Load| {
-            vaddr
-                .checked_sub(load.vaddr)
-                .is_some_and(|into| into < load.file_size)
-        };
+        let holds = |load: &Load| vaddr.checked_sub(load.vaddr).is_some_and(|into| into < load.file_size);
         self.loads.iter().any(|load| load.executable && holds(load))
     }
 
@@ -213,12 +196,7 @@ impl<'a> Image<'a> {
         if wanted.is_empty() {
             return Vec::new();
         }
-        let relocations = self
-            .file
-            .dynamic_relocations()
-            .into_iter()
-            .flatten()
-            .take(MAX_RELOCATIONS);
+        let relocations = self.file.dynamic_relocations().into_iter().flatten().take(MAX_RELOCATIONS);
         let slot = |(vaddr, relocation): (u64, object::Relocation)| match relocation.target() {
             RelocationTarget::Symbol(symbol) => Some((vaddr, *wanted.get(&symbol)?)),
             _ => None,

@@ -24,57 +24,28 @@ pub(super) fn find(
     why: String,
 ) -> Result<Sites, SiteError> {
     let exported = elf::exports(&image.file, &[RELEASE, ACQUIRE]);
-    let address = |index: usize| {
-        exported
-            .iter()
-            .find(|(at, _)| *at == index)
-            .map(|(_, symbol)| symbol.vaddr)
-    };
+    let address = |index: usize| exported.iter().find(|(at, _)| *at == index).map(|(_, symbol)| symbol.vaddr);
     let (Some(release), Some(acquire)) = (address(0), address(1)) else {
         return Err(SiteError::NotFound { reason: why });
     };
     let returns = processor.returns(acquire);
     if returns.is_empty() {
-        return Err(SiteError::NotFound {
-            reason: format!("{why}, and {ACQUIRE} never returns"),
-        });
+        return Err(SiteError::NotFound { reason: format!("{why}, and {ACQUIRE} never returns") });
     }
-    let placements = [
-        (SiteKind::Release, processor.entry(release)),
-        (SiteKind::Wait, processor.entry(acquire)),
-    ];
-    let returns = returns
-        .into_iter()
-        .map(|placement| (SiteKind::Acquire, placement));
+    let placements =
+        [(SiteKind::Release, processor.entry(release)), (SiteKind::Wait, processor.entry(acquire))];
+    let returns = returns.into_iter().map(|placement| (SiteKind::Acquire, placement));
     let mut sites = Vec::new();
     for (kind, placement) in placements.into_iter().chain(returns) {
         sites.extend(site(image, kind, placement));
     }
     let notes = std::iter::once(why).chain(LOST.map(str::to_owned)).collect();
-    Ok(Sites {
-        sites,
-        found_by: FoundBy::Fallback,
-        cross_check: Vec::new(),
-        notes,
-    })
+    Ok(Sites { sites, found_by: FoundBy::Fallback, cross_check: Vec::new(), notes })
 }
 
 /// A site where this placement has a place in the file.
 pub(super) fn site(image: &elf::Image<'_>, kind: SiteKind, placement: Placement) -> Option<Site> {
-    let Placement {
-        vaddr,
-        stepping,
-        instruction,
-        cond,
-    } = placement;
+    let Placement { vaddr, stepping, instruction, cond } = placement;
     let file_offset = image.file_offset(vaddr)?;
-    Some(Site {
-        kind,
-        vaddr,
-        file_offset,
-        function: None,
-        stepping,
-        instruction,
-        cond,
-    })
+    Some(Site { kind, vaddr, file_offset, function: None, stepping, instruction, cond })
 }

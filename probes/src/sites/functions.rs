@@ -32,15 +32,11 @@ impl<'a> Functions<'a> {
     pub(crate) fn of(image: &Image<'a>) -> Functions<'a> {
         let (frames_at, frames) = image.section(".eh_frame").unwrap_or_default();
         let (header_at, header) = image.section(".eh_frame_hdr").unwrap_or_default();
-        let bases = BaseAddresses::default()
-            .set_eh_frame(frames_at)
-            .set_eh_frame_hdr(header_at);
+        let bases = BaseAddresses::default().set_eh_frame(frames_at).set_eh_frame_hdr(header_at);
         // Any other encoding than the one that all linkers write is left to the slow path: gimli's search multiplies the
         // number of entries, and an eight-byte number from a hostile file overflows there.
         let usual = header.get(..4).is_some_and(|start| start == USUAL_HEADER);
-        let table = usual
-            .then(|| EhFrameHdr::new(header, LittleEndian).parse(&bases, 8).ok())
-            .flatten();
+        let table = usual.then(|| EhFrameHdr::new(header, LittleEndian).parse(&bases, 8).ok()).flatten();
         let table = table.filter(|header| header.table().is_some());
         let mut functions = Functions {
             frames: EhFrame::new(frames, LittleEndian),
@@ -62,9 +58,7 @@ impl<'a> Functions<'a> {
                 .flat_map(|table| symbols(&image.file, table).filter_map(sized))
                 .collect();
         }
-        functions
-            .ranges
-            .sort_unstable_by_key(|range| (range.start, range.end));
+        functions.ranges.sort_unstable_by_key(|range| (range.start, range.end));
         functions
     }
 
@@ -89,10 +83,8 @@ impl<'a> Functions<'a> {
             // By hand rather than with gimli's fde_for_address, whose subtraction overflows on a table that lies.
             let entry_at = table.lookup(vaddr, &self.bases).ok()?.direct().ok()?;
             let offset = usize::try_from(entry_at.checked_sub(self.frames_at)?).ok()?;
-            let entry = self
-                .frames
-                .fde_from_offset(&self.bases, offset.into(), EhFrame::cie_from_offset)
-                .ok()?;
+            let entry =
+                self.frames.fde_from_offset(&self.bases, offset.into(), EhFrame::cie_from_offset).ok()?;
             let range = entry.initial_address()..entry.end_address();
             return range.contains(&vaddr).then_some(range);
         }
@@ -109,9 +101,7 @@ pub(crate) fn names(image: &Image<'_>, addresses: &[u64]) -> Vec<Option<String>>
     for table in [Table::Full, Table::Dynamic] {
         for symbol in symbols(&image.file, table).filter(|symbol| symbol.function) {
             for (slot, &address) in best.iter_mut().zip(addresses) {
-                let inside = address
-                    .checked_sub(symbol.vaddr)
-                    .is_some_and(|into| into < symbol.size);
+                let inside = address.checked_sub(symbol.vaddr).is_some_and(|into| into < symbol.size);
                 // The tightest fit is the function itself, not something that the file claims to span half of it.
                 if inside && slot.is_none_or(|known| symbol.size < known.size) {
                     *slot = Some(symbol);
@@ -119,7 +109,5 @@ pub(crate) fn names(image: &Image<'_>, addresses: &[u64]) -> Vec<Option<String>>
             }
         }
     }
-    best.into_iter()
-        .map(|symbol| Some(String::from_utf8_lossy(symbol?.name).into_owned()))
-        .collect()
+    best.into_iter().map(|symbol| Some(String::from_utf8_lossy(symbol?.name).into_owned())).collect()
 }

@@ -206,10 +206,7 @@ impl Sites {
 
     /// How many of the sites the kernel does not emulate.
     pub fn single_stepped(&self) -> usize {
-        self.sites
-            .iter()
-            .filter(|site| site.stepping == Stepping::SingleStepped)
-            .count()
+        self.sites.iter().filter(|site| site.stepping == Stepping::SingleStepped).count()
     }
 }
 
@@ -266,37 +263,23 @@ fn anchors(image: &elf::Image<'_>, processor: &impl Processor) -> Result<Sites, 
         .into_iter()
         .filter_map(|(kind, call)| fallback::site(image, kind, processor.placement(call, kind)))
         .collect();
-    let stepped = sites
-        .iter()
-        .filter(|site| site.stepping == Stepping::SingleStepped)
-        .count();
+    let stepped = sites.iter().filter(|site| site.stepping == Stepping::SingleStepped).count();
     if stepped > 0 {
         notes.push(format!(
             "{stepped} of {} sites are single-stepped by the kernel: their hits cost several times as much as others",
             sites.len()
         ));
     }
-    Ok(Sites {
-        sites,
-        found_by,
-        cross_check: Vec::new(),
-        notes,
-    })
+    Ok(Sites { sites, found_by, cross_check: Vec::new(), notes })
 }
 
 fn kinds<'c>(found: &[(SiteKind, &'c Call)], kind: SiteKind) -> impl Iterator<Item = &'c Call> {
-    found
-        .iter()
-        .filter(move |(found, _)| *found == kind)
-        .map(|(_, call)| *call)
+    found.iter().filter(move |(found, _)| *found == kind).map(|(_, call)| *call)
 }
 
 /// The calls that wait for the GIL: those that read `locked` first; else those beside an acquisition; else the only one.
 fn waits<'c>(processor: &impl Processor, calls: &'c [Call], acquires: &[&Call]) -> Vec<&'c Call> {
-    let all: Vec<&Call> = calls
-        .iter()
-        .filter(|call| call.target == Target::TimedWait)
-        .collect();
+    let all: Vec<&Call> = calls.iter().filter(|call| call.target == Target::TimedWait).collect();
     let reads_locked = |call: &&&Call| {
         processor.nearest_access(call, &|access| classify::kind(call.target, access)) == Some(SiteKind::Wait)
     };
@@ -306,45 +289,29 @@ fn waits<'c>(processor: &impl Processor, calls: &'c [Call], acquires: &[&Call]) 
         return sure;
     }
     let near: Vec<&Call> = all.iter().filter(beside).copied().collect();
-    if near.is_empty() && all.len() == 1 {
-        all
-    } else {
-        near
-    }
+    if near.is_empty() && all.len() == 1 { all } else { near }
 }
 
 /// Where calls of the two functions lead: to imports, else to symbols of the file itself.
 fn destinations(image: &elf::Image<'_>) -> (Destinations, FoundBy) {
     let slots = image.slots(&TARGETS.map(Target::name));
     let mut destinations = Destinations::default();
-    destinations.slots.extend(
-        slots
-            .into_iter()
-            .filter_map(|(slot, index)| Some((slot, *TARGETS.get(index)?))),
-    );
-    let imports_signal = destinations
+    destinations
         .slots
-        .iter()
-        .any(|(_, target)| *target == Target::Signal);
+        .extend(slots.into_iter().filter_map(|(slot, index)| Some((slot, *TARGETS.get(index)?))));
+    let imports_signal = destinations.slots.iter().any(|(_, target)| *target == Target::Signal);
     if imports_signal {
         return (destinations, FoundBy::Anchors);
     }
     let own = |symbol: elf::Symbol<'_>| {
         // glibc has both under names with leading underscores, musl with one private prefix.
         let name = symbol.name.strip_prefix(b"__private_").unwrap_or(symbol.name);
-        let name = name
-            .iter()
-            .position(|&byte| byte != b'_')
-            .map_or(name, |start| &name[start..]);
-        let target = TARGETS
-            .into_iter()
-            .find(|target| target.name().as_bytes() == name)?;
+        let name = name.iter().position(|&byte| byte != b'_').map_or(name, |start| &name[start..]);
+        let target = TARGETS.into_iter().find(|target| target.name().as_bytes() == name)?;
         (symbol.function && image.is_code(symbol.vaddr)).then_some((symbol.vaddr, target))
     };
     for table in [elf::Table::Full, elf::Table::Dynamic] {
-        destinations
-            .functions
-            .extend(elf::symbols(&image.file, table).filter_map(own));
+        destinations.functions.extend(elf::symbols(&image.file, table).filter_map(own));
     }
     (destinations, FoundBy::Symbols)
 }
@@ -363,27 +330,19 @@ fn cross_check(image: &elf::Image<'_>, sites: &[Site]) -> Vec<String> {
     };
     let inside = |kind: SiteKind, name: &str| {
         let named = |site: &&Site| {
-            let rest = site
-                .function
-                .as_deref()
-                .and_then(|function| function.strip_prefix(name));
+            let rest = site.function.as_deref().and_then(|function| function.strip_prefix(name));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         let of_kind = || sites.iter().filter(move |site| site.kind == kind);
         (of_kind().filter(named).count(), of_kind().count())
     };
     let mut sentences = Vec::new();
-    for (kind, name) in [
-        (SiteKind::Wait, "take_gil"),
-        (SiteKind::Acquire, "take_gil"),
-        (SiteKind::Release, "drop_gil"),
-    ] {
+    for (kind, name) in
+        [(SiteKind::Wait, "take_gil"), (SiteKind::Acquire, "take_gil"), (SiteKind::Release, "drop_gil")]
+    {
         let (inside, all) = inside(kind, name);
         if known(name) > 0 && all > 0 {
-            sentences.push(format!(
-                "{inside} of {all} {} sites are in the symbol {name}",
-                kind.name()
-            ));
+            sentences.push(format!("{inside} of {all} {} sites are in the symbol {name}", kind.name()));
         }
     }
     sentences

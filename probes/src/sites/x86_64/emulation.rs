@@ -10,10 +10,7 @@ use super::super::Stepping;
 
 /// How the kernel gets past this instruction. `bytes` are the instruction's own.
 pub(super) fn stepping(instruction: &Instruction, bytes: &[u8]) -> Stepping {
-    let operand_size_prefix = bytes
-        .iter()
-        .take_while(|byte| is_prefix(**byte))
-        .any(|&byte| byte == 0x66);
+    let operand_size_prefix = bytes.iter().take_while(|byte| is_prefix(**byte)).any(|&byte| byte == 0x66);
     let near = instruction.op0_kind() == OpKind::NearBranch64;
     let emulated = match instruction.mnemonic() {
         // The longer nops, 0f 1f, are emulated by recent kernels only.
@@ -26,11 +23,7 @@ pub(super) fn stepping(instruction: &Instruction, bytes: &[u8]) -> Stepping {
         }
         _ => instruction.is_jcc_short_or_near() && !operand_size_prefix,
     };
-    if emulated {
-        Stepping::Emulated
-    } else {
-        Stepping::SingleStepped
-    }
+    if emulated { Stepping::Emulated } else { Stepping::SingleStepped }
 }
 
 fn is_prefix(byte: u8) -> bool {
@@ -44,10 +37,7 @@ mod tests {
     use super::*;
 
     fn of(bytes: &[u8]) -> Stepping {
-        stepping(
-            &Decoder::with_ip(64, bytes, 0x1000, DecoderOptions::NONE).decode(),
-            bytes,
-        )
+        stepping(&Decoder::with_ip(64, bytes, 0x1000, DecoderOptions::NONE).decode(), bytes)
     }
 
     #[test]

@@ -27,23 +27,14 @@ impl Listing {
     pub(super) fn decode(image: &Image<'_>, stretches: impl IntoIterator<Item = Range<u64>>) -> Listing {
         let mut instructions = Vec::new();
         for stretch in stretches {
-            let bytes = image.bytes(
-                stretch.start,
-                stretch.end.saturating_sub(stretch.start).min(MAX_FUNCTION),
-            );
+            let bytes =
+                image.bytes(stretch.start, stretch.end.saturating_sub(stretch.start).min(MAX_FUNCTION));
             let decoder = Decoder::with_ip(64, bytes, stretch.start, DecoderOptions::NONE);
-            instructions.extend(
-                decoder
-                    .into_iter()
-                    .filter(|instruction| !instruction.is_invalid()),
-            );
+            instructions.extend(decoder.into_iter().filter(|instruction| !instruction.is_invalid()));
         }
         instructions.sort_by_key(Instruction::ip);
         instructions.dedup_by_key(|instruction| instruction.ip());
-        let mut listing = Listing {
-            instructions,
-            jumps: FxHashMap::default(),
-        };
+        let mut listing = Listing { instructions, jumps: FxHashMap::default() };
         for (from, instruction) in listing.instructions.iter().enumerate() {
             if let Some(to) = jump_target(instruction).and_then(|target| listing.index_of(target)) {
                 listing.jumps.entry(to).or_default().push(from);
@@ -64,26 +55,20 @@ impl Listing {
 
     /// The index of the instruction that begins at this address.
     pub(super) fn index_of(&self, vaddr: u64) -> Option<usize> {
-        self.instructions
-            .binary_search_by_key(&vaddr, Instruction::ip)
-            .ok()
+        self.instructions.binary_search_by_key(&vaddr, Instruction::ip).ok()
     }
 
     /// The index of the instruction that has this address inside.
     pub(super) fn index_over(&self, vaddr: u64) -> Option<usize> {
-        let index = self
-            .instructions
-            .partition_point(|instruction| instruction.ip() <= vaddr)
-            .checked_sub(1)?;
+        let index =
+            self.instructions.partition_point(|instruction| instruction.ip() <= vaddr).checked_sub(1)?;
         (vaddr < self.instructions[index].next_ip()).then_some(index)
     }
 
     /// The indices of the instructions after which this one may be next: first the one before it in memory.
     pub(super) fn predecessors(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         let before = index.checked_sub(1).filter(|&before| self.falls_through(before));
-        before
-            .into_iter()
-            .chain(self.jumps.get(&index).into_iter().flatten().copied())
+        before.into_iter().chain(self.jumps.get(&index).into_iter().flatten().copied())
     }
 
     /// Whether control may go from this instruction to the next in memory, and that one is known.
@@ -126,9 +111,7 @@ pub(super) fn stretch_around(image: &Image<'_>, functions: &Functions<'_>, vaddr
     let before = image.bytes(from, vaddr - from);
     let padding =
         |window: &[u8]| window[0] == 0xc3 && window[1..].iter().all(|&byte| byte == 0xcc || byte == 0x90);
-    let aligned = (0..before.len().saturating_sub(4))
-        .rev()
-        .find(|&at| padding(&before[at..at + 4]));
+    let aligned = (0..before.len().saturating_sub(4)).rev().find(|&at| padding(&before[at..at + 4]));
     let start = match aligned {
         Some(ret) => from + (ret as u64 + 1),
         None => from,

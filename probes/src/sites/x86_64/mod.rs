@@ -40,11 +40,7 @@ pub(super) struct X86_64<'a> {
 impl<'a> X86_64<'a> {
     /// A reader of this image.
     pub(super) fn new(image: &'a Image<'a>, functions: &'a Functions<'a>) -> X86_64<'a> {
-        X86_64 {
-            image,
-            functions,
-            listings: RefCell::default(),
-        }
+        X86_64 { image, functions, listings: RefCell::default() }
     }
 
     fn stretch(&self, vaddr: u64) -> Range<u64> {
@@ -88,11 +84,7 @@ impl<'a> X86_64<'a> {
         let Some(instruction) = listing.get(index) else {
             return Vec::new();
         };
-        let call = |vaddr| Call {
-            vaddr,
-            target,
-            stretch: stretch.clone(),
-        };
+        let call = |vaddr| Call { vaddr, target, stretch: stretch.clone() };
         let through_slot =
             instruction.is_ip_rel_memory_operand() && instruction.ip_rel_memory_address() == reference.target;
         match instruction.mnemonic() {
@@ -104,10 +96,9 @@ impl<'a> X86_64<'a> {
                 vec![call(instruction.ip())]
             }
             // The address is fetched first, often once for several calls.
-            Mnemonic::Mov if through_slot => calls_through_register(&listing, reference.target)
-                .into_iter()
-                .map(call)
-                .collect(),
+            Mnemonic::Mov if through_slot => {
+                calls_through_register(&listing, reference.target).into_iter().map(call).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -115,12 +106,7 @@ impl<'a> X86_64<'a> {
     fn place(&self, instruction: &Instruction, text: String, cond: CondArg) -> Placement {
         let bytes = self.image.bytes(instruction.ip(), instruction.len() as u64);
         let stepping = emulation::stepping(instruction, bytes);
-        Placement {
-            vaddr: instruction.ip(),
-            stepping,
-            instruction: text,
-            cond,
-        }
+        Placement { vaddr: instruction.ip(), stepping, instruction: text, cond }
     }
 }
 
@@ -186,9 +172,7 @@ impl Processor for X86_64<'_> {
             return self.place(&instruction, format!("call {}", call.target.name()), CondArg::Di);
         }
         // A wait is over when its call returns, so it can only be probed at the call.
-        let after = (kind != SiteKind::Wait)
-            .then(|| test_of_result(&listing, index))
-            .flatten();
+        let after = (kind != SiteKind::Wait).then(|| test_of_result(&listing, index)).flatten();
         if let Some((test, cond)) = after.and_then(|test| Some((test, walk::kept_over(&listing, index)?))) {
             let cond = match cond {
                 Kept::Absolute(vaddr) => CondArg::Absolute { vaddr },
@@ -203,11 +187,7 @@ impl Processor for X86_64<'_> {
     fn entry(&self, function: u64) -> Placement {
         let listing = Listing::decode(self.image, [function..function.saturating_add(16)]);
         match listing.instructions().first() {
-            Some(first) => self.place(
-                first,
-                format!("{:?}", first.mnemonic()).to_lowercase(),
-                CondArg::None,
-            ),
+            Some(first) => self.place(first, format!("{:?}", first.mnemonic()).to_lowercase(), CondArg::None),
             None => Placement {
                 vaddr: function,
                 stepping: Stepping::SingleStepped,
@@ -256,12 +236,7 @@ fn calls_through_register(listing: &Listing, slot: u64) -> Vec<u64> {
         let resolved = indirect && walk::resolve(listing, index, register, from_slot).is_some();
         resolved.then(|| instruction.ip())
     };
-    listing
-        .instructions()
-        .iter()
-        .enumerate()
-        .filter_map(through)
-        .collect()
+    listing.instructions().iter().enumerate().filter_map(through).collect()
 }
 
 /// The conditional jump that tests the result of the call at this index.

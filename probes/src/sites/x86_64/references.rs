@@ -39,14 +39,11 @@ pub(super) fn to_span<'a>(
     span: u64,
 ) -> impl Iterator<Item = Reference> + 'a {
     image.code().flat_map(move |(start, bytes)| {
-        bytes
-            .windows(4)
-            .zip(start..)
-            .filter_map(move |(displacement, at)| {
-                let displacement =
-                    i32::from_le_bytes([displacement[0], displacement[1], displacement[2], displacement[3]]);
-                let target = at.wrapping_add(4).wrapping_add_signed(i64::from(displacement));
-                (target.wrapping_sub(first) <= span).then_some(Reference { at, target })
-            })
+        bytes.windows(4).zip(start..).filter_map(move |(displacement, at)| {
+            let displacement =
+                i32::from_le_bytes([displacement[0], displacement[1], displacement[2], displacement[3]]);
+            let target = at.wrapping_add(4).wrapping_add_signed(i64::from(displacement));
+            (target.wrapping_sub(first) <= span).then_some(Reference { at, target })
+        })
     })
 }

@@ -35,25 +35,16 @@ const MAX_DEPTH: u32 = 6;
 impl Value {
     /// A register as it is.
     pub(super) fn register(register: Register) -> Value {
-        Value {
-            base: Base::Register(register),
-            offset: 0,
-        }
+        Value { base: Base::Register(register), offset: 0 }
     }
 
     /// A constant, or an address known before relocation.
     pub(super) fn constant(value: i64) -> Value {
-        Value {
-            base: Base::Nothing,
-            offset: value,
-        }
+        Value { base: Base::Nothing, offset: value }
     }
 
     fn memory(address: Value) -> Value {
-        Value {
-            base: Base::Memory(Box::new(address)),
-            offset: 0,
-        }
+        Value { base: Base::Memory(Box::new(address)), offset: 0 }
     }
 
     fn plus(mut self, offset: i64) -> Value {
@@ -84,10 +75,9 @@ impl Value {
             Base::Nothing | Base::Result(..) => self.clone(),
             Base::Register(register) => match effect.writes.iter().find(|(written, _)| written == register) {
                 Some((_, value)) if value.depth() <= MAX_DEPTH => value.clone().plus(self.offset),
-                Some((register, _)) => Value {
-                    base: Base::Result(effect.ip, *register),
-                    offset: self.offset,
-                },
+                Some((register, _)) => {
+                    Value { base: Base::Result(effect.ip, *register), offset: self.offset }
+                }
                 None => self.clone(),
             },
             Base::Memory(address) => {
@@ -151,30 +141,17 @@ pub(super) const CALLEE_SAVED: [(Register, &str); 6] = [
 impl Effect {
     /// What this instruction does.
     pub(super) fn of(instruction: &Instruction, factory: &mut InstructionInfoFactory) -> Effect {
-        let mut effect = Effect {
-            ip: instruction.ip(),
-            ..Effect::default()
-        };
+        let mut effect = Effect { ip: instruction.ip(), ..Effect::default() };
         if is_call(instruction) {
-            effect
-                .writes
-                .extend(CALLER_SAVED.map(|register| (register, effect.result(register))));
+            effect.writes.extend(CALLER_SAVED.map(|register| (register, effect.result(register))));
             // Without inlining, as in a debug build, the store is made by a function: store(&gil->locked, 0).
             let (address, value) = (Value::register(Register::RDI), Value::register(Register::RSI));
-            effect.store = Some(Store {
-                address,
-                value,
-                size: 4,
-            });
+            effect.store = Some(Store { address, value, size: 4 });
             return effect;
         }
         let accessed =
             (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
-        let address = if accessed {
-            memory_address(instruction)
-        } else {
-            None
-        };
+        let address = if accessed { memory_address(instruction) } else { None };
         let size = instruction.memory_size().size();
         let info = factory.info(instruction);
         for used in info.used_registers() {
@@ -206,10 +183,7 @@ impl Effect {
     }
 
     fn result(&self, register: Register) -> Value {
-        Value {
-            base: Base::Result(self.ip, register),
-            offset: 0,
-        }
+        Value { base: Base::Result(self.ip, register), offset: 0 }
     }
 
     fn set(&mut self, register: Register, value: Value) {
@@ -233,10 +207,7 @@ impl Effect {
                 }
                 OpKind::Memory if size >= 4 => address.clone().map(Value::memory),
                 OpKind::Memory => None,
-                _ => instruction
-                    .try_immediate(operand)
-                    .ok()
-                    .map(|value| Value::constant(value as i64)),
+                _ => instruction.try_immediate(operand).ok().map(|value| Value::constant(value as i64)),
             }
         };
         let pushed = || Value::register(Register::RSP).plus(-8);
@@ -264,11 +235,8 @@ impl Effect {
                 if let (Some(to), Some(Some(amount))) =
                     (register(0), value(1).map(|value| value.as_constant()))
                 {
-                    let amount = if instruction.mnemonic() == Mnemonic::Sub {
-                        amount.wrapping_neg()
-                    } else {
-                        amount
-                    };
+                    let amount =
+                        if instruction.mnemonic() == Mnemonic::Sub { amount.wrapping_neg() } else { amount };
                     self.set(to, Value::register(to.full_register()).plus(amount));
                 }
                 if let (Mnemonic::Sub, Some(to), true) = (
@@ -280,28 +248,21 @@ impl Effect {
                 }
             }
             Mnemonic::Xor => {
-                if let (Some(to), true) = (
-                    register(0),
-                    instruction.op0_register() == instruction.op1_register(),
-                ) {
+                if let (Some(to), true) =
+                    (register(0), instruction.op0_register() == instruction.op1_register())
+                {
                     self.set(to, Value::constant(0));
                 }
             }
             // Clearing with a mask is how gcc writes 0 when it optimises for size.
             Mnemonic::And if instruction.op0_kind() == OpKind::Memory => {
                 let zero = value(1).filter(|mask| mask.as_constant() == Some(0));
-                self.store = address
-                    .zip(zero)
-                    .map(|(address, value)| Store { address, value, size });
+                self.store = address.zip(zero).map(|(address, value)| Store { address, value, size });
             }
             Mnemonic::Push => {
                 self.set(Register::RSP, pushed());
                 let value = value(0).unwrap_or_else(|| self.result(Register::RSP));
-                self.store = Some(Store {
-                    address: pushed(),
-                    value,
-                    size: 8,
-                });
+                self.store = Some(Store { address: pushed(), value, size: 8 });
             }
             Mnemonic::Pop => {
                 self.set(Register::RSP, Value::register(Register::RSP).plus(8));

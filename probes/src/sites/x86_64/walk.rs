@@ -60,13 +60,7 @@ pub(super) fn resolve<T>(
     register: Register,
     enough: impl Fn(&Value) -> Option<T>,
 ) -> Option<T> {
-    walk(
-        listing,
-        at,
-        Value::register(register.full_register()),
-        false,
-        |state| enough(&state.goal),
-    )
+    walk(listing, at, Value::register(register.full_register()), false, |state| enough(&state.goal))
 }
 
 fn walk<T>(
@@ -78,11 +72,7 @@ fn walk<T>(
 ) -> Option<T> {
     let mut factory = InstructionInfoFactory::new();
     let mut visits: FxHashMap<usize, u8> = FxHashMap::default();
-    let mut queue = VecDeque::from([State {
-        index: from,
-        goal,
-        candidates: Vec::new(),
-    }]);
+    let mut queue = VecDeque::from([State { index: from, goal, candidates: Vec::new() }]);
     for _ in 0..MAX_STEPS {
         let state = queue.pop_front()?;
         for before in listing.predecessors(state.index) {
@@ -113,24 +103,14 @@ fn step(state: &State, index: usize, effect: &Effect) -> State {
         address: candidate.address.before(effect),
         stored: candidate.stored.as_ref().map(|value| value.before(effect)),
     });
-    State {
-        index,
-        goal: state.goal.before(effect),
-        candidates: candidates.collect(),
-    }
+    State { index, goal: state.goal.before(effect), candidates: candidates.collect() }
 }
 
 fn note_accesses(state: &mut State, effect: Effect) {
     let store = effect.store.filter(|store| store.size == 4);
     let load = effect.load.filter(|(_, size)| *size == 4);
-    let store = store.map(|store| Candidate {
-        address: store.address,
-        stored: Some(store.value),
-    });
-    let load = load.map(|(address, _)| Candidate {
-        address,
-        stored: None,
-    });
+    let store = store.map(|store| Candidate { address: store.address, stored: Some(store.value) });
+    let load = load.map(|(address, _)| Candidate { address, stored: None });
     state.candidates.extend([store, load].into_iter().flatten());
     if state.candidates.len() > MAX_ACCESSES {
         state.candidates.remove(0);

@@ -1,0 +1,99 @@
+//! What can be typed.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use gilscope_probes::syscalls::SyscallSet;
+
+/// Records who waits for, takes and releases the GIL of a running CPython, and shows who stalled whom.
+#[derive(Parser, Debug)]
+#[command(name = "gilscope", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// Log more; twice for details. GILSCOPE_LOG filters by module.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Record processes that are already running, until Ctrl-C.
+    Attach(AttachArguments),
+    /// Start a command and record it until it ends; its exit status is ours.
+    Record(RecordArguments),
+    /// Can this machine trace, can this process be traced, and how.
+    Doctor(DoctorArguments),
+    /// Wait for a byte, then become another program. `record` starts its command through it.
+    #[command(name = "__exec", hide = true)]
+    Exec(ExecArguments),
+}
+
+/// What `attach` and `record` share.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RecordingArguments {
+    /// Stop after that many seconds.
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<f64>,
+    /// The trace; by default gilscope-PID-TIME.gilscope in this folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Also record the processes that the target makes.
+    #[arg(long)]
+    pub(crate) children: bool,
+    /// System calls to record: socket, io (also files and pipes), all, none.
+    #[arg(long, value_name = "SET", default_value = "socket")]
+    pub(crate) syscalls: SyscallSet,
+    /// Replace the output file if it exists.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Also record when thread states are made and destroyed.
+    #[arg(long)]
+    pub(crate) probe_threadstates: bool,
+    /// KiB of each ring between the kernel and us; a power of two.
+    #[arg(long, value_name = "KIB", hide_short_help = true, value_parser = clap::value_parser!(u32).range(4..=1 << 20))]
+    pub(crate) ring_kib: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AttachArguments {
+    /// Process to record; may be given several times.
+    #[arg(short, long = "pid", value_name = "PID", required = true, value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) pids: Vec<i32>,
+    #[command(flatten)]
+    pub(crate) recording: RecordingArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RecordArguments {
+    #[command(flatten)]
+    pub(crate) recording: RecordingArguments,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArguments {
+    /// A process to look at.
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) pid: Option<i32>,
+    /// Machine-readable output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExecArguments {
+    /// The file to wait for a byte from.
+    pub(crate) gate: PathBuf,
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds < 1e9 => Ok(seconds),
+        _ => Err("not a number of seconds greater than 0".into()),
+    }
+}

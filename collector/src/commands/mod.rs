@@ -1,0 +1,19 @@
+//! The commands, a room each.
+
+mod attach;
+mod doctor;
+mod record;
+
+use std::process::ExitCode;
+
+use crate::args::Command;
+
+/// Runs a command and gives the exit status.
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Attach(arguments) => attach::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Exec(arguments) => record::become_command(&arguments),
+    }
+}

@@ -1,0 +1,186 @@
+//! A recording from start to summary: rounds of the session on this thread, writing on another.
+
+mod output;
+mod status;
+mod summary;
+mod writing;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow};
+use gilscope_probes::{
+    clock::utc_offset_nanos,
+    interpreter::InterpreterError,
+    perf::SubscribeError,
+    process::online_cpus,
+    session::{AttachError, Session, SessionOptions, Status},
+};
+use gilscope_trace::Header;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+pub(crate) use self::output::Output;
+use self::{status::StatusLine, writing::WriterThread};
+use crate::args::RecordingArguments;
+
+/// Longest time that records lie in a ring. With the kernel's wake-up at a quarter of a ring this bounds both delay and loss.
+const ROUND: Duration = Duration::from_millis(30);
+
+/// The validated options of a session.
+pub(crate) fn session_options(arguments: &RecordingArguments) -> SessionOptions {
+    SessionOptions {
+        syscalls: arguments.syscalls,
+        follow_processes: arguments.children,
+        thread_states: arguments.probe_threadstates,
+        mode: None,
+        ring_bytes: arguments.ring_kib.map(|kib| (kib.next_power_of_two() as usize) << 10),
+    }
+}
+
+/// Records until something ends it: a signal, the duration, the last process, or `until` giving a reason.
+pub(crate) fn run(
+    mut session: Session,
+    output: Output,
+    targets: &[i32],
+    arguments: &RecordingArguments,
+    mut until: impl FnMut() -> Option<&'static str>,
+) -> anyhow::Result<()> {
+    let signals = Signals::install()?;
+    let start_time = session.start().context("cannot start recording")?;
+    let header = header(&session, targets, arguments, start_time);
+    let path = output.path().to_owned();
+    let writer = WriterThread::start(output, &header)?;
+    let began = Instant::now();
+    let deadline = arguments.duration.map(|seconds| began + Duration::from_secs_f64(seconds));
+    let mut line = StatusLine::new(&path, targets);
+    let reason = loop {
+        let timeout = deadline.map_or(ROUND, |at| at.saturating_duration_since(Instant::now()).min(ROUND));
+        let mut rows = Vec::new();
+        let status = session.poll(timeout, &mut rows).context("cannot read from the kernel")?;
+        if writer.send(rows).is_err() {
+            break "writing failed";
+        }
+        line.update(began.elapsed(), writer.progress(), session.check());
+        if let Some(reason) = until() {
+            break reason;
+        }
+        if signals.received() {
+            break "interrupted";
+        }
+        if status == Status::AllGone {
+            break "target exited";
+        }
+        if deadline.is_some_and(|at| Instant::now() >= at) {
+            break "duration";
+        }
+    };
+    let elapsed = began.elapsed();
+    let mut rows = Vec::new();
+    session.finish(reason, &mut rows).context("cannot end recording")?;
+    let check = session.check().clone();
+    // The probes go before the file is finished: the target is free again as soon as can be.
+    drop(session);
+    let _ = writer.send(rows);
+    let progress = writer.finish();
+    line.clear();
+    let progress = progress.with_context(|| format!("the trace {} is incomplete", path.display()))?;
+    summary::print(&path, elapsed, &progress, &check, reason);
+    Ok(())
+}
+
+fn header(session: &Session, targets: &[i32], arguments: &RecordingArguments, start_time: i64) -> Header {
+    let system = rustix::system::uname();
+    Header {
+        gilscope: env!("CARGO_PKG_VERSION").into(),
+        host: system.nodename().to_string_lossy().into_owned(),
+        kernel: system.release().to_string_lossy().into_owned(),
+        arch: system.machine().to_string_lossy().into_owned(),
+        cpus: online_cpus().len() as u32,
+        start_time,
+        utc_offset: utc_offset_nanos(),
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        targets: targets.to_vec(),
+        syscalls: arguments.syscalls.to_string(),
+        mode: session.mode().name().into(),
+        switches: true,
+    }
+}
+
+/// Adds to an error what the user can do about it.
+pub(crate) fn explain(error: anyhow::Error) -> anyhow::Error {
+    let permission = error.chain().any(|cause| {
+        if let Some(error) = cause.downcast_ref::<AttachError>() {
+            return match error {
+                AttachError::Tracefs(error) | AttachError::Subscribe(SubscribeError::Tracefs(error)) => {
+                    error.is_permission()
+                }
+                AttachError::Subscribe(SubscribeError::Permission { .. }) => true,
+                AttachError::Interpreter(InterpreterError::NoPermission { .. }) => true,
+                _ => false,
+            };
+        }
+        false
+    });
+    if !permission {
+        return error;
+    }
+    let words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
+    anyhow!("{}: this needs root\n  try: sudo {}", crate::logging::sentence(&error), words.join(" "))
+}
+
+/// A word as a shell would take it.
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./=:,+@%".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Ctrl-C and its like ask us to finish; a second one ends us at once.
+struct Signals {
+    received: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn install() -> anyhow::Result<Signals> {
+        let received = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, received.clone())?;
+            signal_hook::flag::register(signal, received.clone())?;
+        }
+        Ok(Signals { received })
+    }
+
+    fn received(&self) -> bool {
+        self.received.load(Ordering::Relaxed)
+    }
+}
+
+/// What has been written so far; shared between the writing thread and whoever shows it.
+#[derive(Default, Debug)]
+pub(crate) struct Progress {
+    events: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Progress {
+    fn set(&self, events: u64, bytes: u64) {
+        self.events.store(events as usize, Ordering::Relaxed);
+        self.bytes.store(bytes as usize, Ordering::Relaxed);
+    }
+
+    fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed) as u64
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) as u64
+    }
+}

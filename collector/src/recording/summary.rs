@@ -1,0 +1,27 @@
+//! What is said at the end of a recording.
+
+use std::{path::Path, time::Duration};
+
+use gilscope_trace::detail::Check;
+use indicatif::{HumanBytes, HumanCount};
+
+use super::Progress;
+
+pub(super) fn print(path: &Path, elapsed: Duration, progress: &Progress, check: &Check, reason: &str) {
+    eprintln!(
+        "{} acquisitions, {} unpaired, {} records lost; {} events in {:.1} s ({reason})",
+        HumanCount(check.acquisitions),
+        HumanCount(check.unpaired()),
+        HumanCount(check.lost),
+        HumanCount(progress.events()),
+        elapsed.as_secs_f64(),
+    );
+    if check.lost > 0 {
+        eprintln!("records were lost: their time is marked unknown in the trace (a larger --ring-kib helps)");
+    }
+    if check.acquisitions == 0 && check.releases == 0 {
+        eprintln!("no thread took or released the GIL meanwhile");
+    }
+    let name = path.display();
+    eprintln!("wrote {name} ({}); open it with: gilscope report {name}", HumanBytes(progress.bytes()));
+}

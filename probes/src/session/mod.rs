@@ -1,0 +1,483 @@
+//! A recording: from PIDs to rows of a trace, in order.
+//!
+//! - [`probe_set`] turns the sites of an interpreter into named probes;
+//! - [`order`] sorts what the rings deliver, [`translate`] makes rows of it;
+//! - [`roster`] knows the processes and threads.
+//!
+//! A session is driven by calling [`Session::poll`] again and again; each call is one round: wait, drain, sort, translate.
+
+mod order;
+mod probe_set;
+mod roster;
+mod translate;
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gilscope_trace::{
+    Detail, Event, Kind, Pairing,
+    detail::{self, Check},
+};
+use rustc_hash::FxHashMap;
+use tracing::{debug, info, warn};
+
+use self::{
+    order::Sorter,
+    probe_set::{ProbeSet, SharedSet},
+    roster::{Process, Python},
+    translate::{Request, Translator},
+};
+use crate::{
+    clock::monotonic_nanos,
+    interpreter::{Interpreter, InterpreterError},
+    perf::{Mode, PerfOptions, PerfSource, SubscribeError, raise_descriptor_limit},
+    process,
+    sites::{FoundBy, SiteError},
+    source::{EventSource, Group, Origin},
+    syscalls::SyscallSet,
+    tracefs::{Tracefs, TracefsError},
+};
+
+/// How often the pairing check is written, and facts that change seldom are read again.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// What to record.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// Which system calls.
+    pub syscalls: SyscallSet,
+    /// Whether processes that the targets make are recorded too.
+    pub follow_processes: bool,
+    /// Whether thread states made and destroyed are recorded.
+    pub thread_states: bool,
+    /// How perf events are spread; `None` for what fits.
+    pub mode: Option<Mode>,
+    /// Bytes of each ring; `None` for what fits the machine.
+    pub ring_bytes: Option<usize>,
+}
+
+/// One row of a trace, with its detail.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Row {
+    /// The row.
+    pub event: Event,
+    /// Its detail, if its kind has one.
+    pub detail: Option<Detail>,
+}
+
+/// Why a process cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// It is not an interpreter that we know.
+    #[error(transparent)]
+    Interpreter(#[from] InterpreterError),
+    /// The interpreter's file has no sites to probe.
+    #[error(transparent)]
+    Sites(#[from] SiteError),
+    /// The probes could not be set.
+    #[error(transparent)]
+    Tracefs(#[from] TracefsError),
+    /// The process's threads could not be subscribed to.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+}
+
+/// How a round ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// There is something to record.
+    Running,
+    /// All processes are gone.
+    AllGone,
+}
+
+/// A recording.
+pub struct Session {
+    source: PerfSource,
+    sets: Vec<SharedSet>,
+    translator: Translator,
+    sorter: Sorter,
+    pairing: Pairing,
+    options: SessionOptions,
+    /// Rows that belong at the very beginning.
+    opening: Vec<Row>,
+    gils: FxHashMap<(i32, u64), detail::Gil>,
+    /// Time of the last row given out.
+    last_time: i64,
+    started: Option<i64>,
+    next_housekeeping: Instant,
+    /// Rows whose time had to be moved forward to keep the order. Zero unless the kernel surprises us.
+    late: u64,
+}
+
+impl Session {
+    /// Prepares to record `pids`, without touching them yet.
+    pub fn new(pids: &[i32], options: SessionOptions) -> Result<Session, AttachError> {
+        let tracefs = Arc::new(Tracefs::open()?);
+        debug!(how = tracefs.how(), "tracefs");
+        let stale = tracefs.remove_stale()?;
+        if stale > 0 {
+            info!(stale, "removed probes of collectors that were killed");
+        }
+        let mode = options.mode.unwrap_or_else(|| fitting_mode(pids, raise_descriptor_limit()));
+        let perf = PerfOptions {
+            mode,
+            follow_processes: options.follow_processes,
+            syscall_enters: options.syscalls.enters(),
+            syscall_exits: options.syscalls.exits(),
+            ring_bytes: options.ring_bytes,
+        };
+        let inherits = mode == Mode::PerThreadAndCpu;
+        Ok(Session {
+            source: PerfSource::new(tracefs, perf)?,
+            sets: Vec::new(),
+            translator: Translator::new(options.syscalls, options.follow_processes, inherits),
+            sorter: Sorter::default(),
+            pairing: Pairing::new(),
+            options,
+            opening: Vec::new(),
+            gils: FxHashMap::default(),
+            last_time: 0,
+            started: None,
+            next_housekeeping: Instant::now(),
+            late: 0,
+        })
+    }
+
+    /// How events are spread over threads and processors.
+    pub fn mode(&self) -> Mode {
+        self.source.mode()
+    }
+
+    /// Number of perf events that are open.
+    pub fn perf_events(&self) -> usize {
+        self.source.events()
+    }
+
+    /// Adds a process that runs Python. Its events are recorded from [`Session::start`] on.
+    pub fn attach(&mut self, pid: i32) -> Result<(), AttachError> {
+        let interpreter = Interpreter::of(pid)?;
+        interpreter.check_traceable()?;
+        self.watch(pid)?;
+        self.adopt(pid, &interpreter)
+    }
+
+    /// Adds a process that does not run Python yet: it is recorded as soon as it maps an interpreter.
+    pub fn watch(&mut self, pid: i32) -> Result<(), AttachError> {
+        self.subscribe(pid, None)?;
+        let detail = detail::Process {
+            parent: process::parent(pid).unwrap_or(0),
+            command: process::command_line(pid),
+            ..detail::Process::default()
+        };
+        let threads = process::threads(pid).into_iter().collect();
+        self.translator.roster.processes.insert(pid, Process { python: None, threads, detail });
+        Ok(())
+    }
+
+    /// Starts delivery. Returns the moment from which on all probes are in place, ns of the trace clock.
+    pub fn start(&mut self) -> io::Result<i64> {
+        self.source.enable()?;
+        let now = monotonic_nanos();
+        let pids: Vec<i32> = self.translator.roster.processes.keys().copied().collect();
+        for pid in pids {
+            self.arm(pid, now);
+            let mut rows = std::mem::take(&mut self.opening);
+            self.introduce(pid, now, &mut rows);
+            self.opening = rows;
+        }
+        self.started = Some(now);
+        self.last_time = now;
+        self.next_housekeeping = Instant::now() + HOUSEKEEPING;
+        Ok(now)
+    }
+
+    /// One round: waits up to `timeout` for records, and appends the rows that are complete, in order of time.
+    pub fn poll(&mut self, timeout: Duration, rows: &mut Vec<Row>) -> io::Result<Status> {
+        self.source.wait(timeout)?;
+        let began = monotonic_nanos();
+        let first = rows.len();
+        rows.append(&mut self.opening);
+        self.drain()?;
+        let (records, horizon) = self.sorter.end_round(began);
+        self.pass(records, horizon, rows);
+        self.keep_house(horizon, rows);
+        self.seal(first, rows);
+        let alive = !self.translator.roster.processes.is_empty();
+        Ok(if alive { Status::Running } else { Status::AllGone })
+    }
+
+    /// Ends delivery and appends the last rows, `reason` in the last one.
+    pub fn finish(&mut self, reason: &str, rows: &mut Vec<Row>) -> io::Result<()> {
+        let end = monotonic_nanos();
+        let first = rows.len();
+        rows.append(&mut self.opening);
+        self.source.disable()?;
+        // Twice, as the interface of a source asks for.
+        self.drain()?;
+        self.drain()?;
+        let records = self.sorter.take_until(end);
+        self.pass(records, end, rows);
+        if self.late > 0 {
+            let text =
+                format!("{} rows arrived late and were given the time of their predecessor", self.late);
+            rows.push(row(end, 0, detail::Note { text }));
+        }
+        rows.push(row(end, 0, self.pairing.check().clone()));
+        self.seal(first, rows);
+        // The check row counts what came before it, so it is taken again now that the last rows are in.
+        if let Some(last) = rows.last_mut() {
+            last.detail = Some(self.pairing.check().clone().into());
+        }
+        rows.push(row(end.max(self.last_time), 0, detail::End { reason: reason.to_owned() }));
+        Ok(())
+    }
+
+    /// The pairing check so far.
+    pub fn check(&self) -> &Check {
+        self.pairing.check()
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        let pending = self.sorter.pending();
+        let before = pending.len();
+        self.source.drain(pending)?;
+        self.translator.preview(&pending[before..]);
+        Ok(())
+    }
+
+    /// Translates records in order and does what they ask for.
+    fn pass(&mut self, records: Vec<crate::source::Record>, horizon: i64, rows: &mut Vec<Row>) {
+        for record in records {
+            let time = record.time;
+            if self.started.is_some_and(|started| time < started) {
+                continue;
+            }
+            self.translator.translate(record, rows);
+            for request in std::mem::take(&mut self.translator.requests) {
+                self.serve(request, time, rows);
+            }
+        }
+        self.translator.descriptors.passed(horizon);
+    }
+
+    fn serve(&mut self, request: Request, time: i64, rows: &mut Vec<Row>) {
+        match request {
+            Request::Gil(pid, gil) => {
+                let facts = self.gil_facts(pid, gil);
+                self.gils.insert((pid, gil), facts.clone());
+                let event = rows.pop();
+                rows.push(Row {
+                    event: Event::new(time, Kind::Gil, pid, 0).of_gil(gil),
+                    detail: Some(facts.into()),
+                });
+                rows.extend(event);
+            }
+            Request::Interpreter(pid) => self.try_adopt(pid, time, rows),
+            Request::Thread(pid, tid) => {
+                let set =
+                    self.translator.roster.processes.get(&pid).and_then(|process| process.python.as_ref());
+                let set = set.map(|python| python.set);
+                let result = self
+                    .subscribe_thread(tid, true, set)
+                    .and_then(|()| self.source.enable().map_err(SubscribeError::Kernel));
+                if let Err(error) = result {
+                    warn!(tid, %error, "a new thread is not recorded");
+                }
+            }
+        }
+    }
+
+    /// Once a second: the pairing check so far, and facts that change seldom.
+    fn keep_house(&mut self, time: i64, rows: &mut Vec<Row>) {
+        if Instant::now() < self.next_housekeeping {
+            return;
+        }
+        self.next_housekeeping = Instant::now() + HOUSEKEEPING;
+        let mut known: Vec<(i32, u64)> = self.gils.keys().copied().collect();
+        known.retain(|(pid, _)| self.translator.roster.processes.contains_key(pid));
+        for (pid, gil) in known {
+            let facts = self.gil_facts(pid, gil);
+            if facts.interval_us.is_some() && self.gils.get(&(pid, gil)) != Some(&facts) {
+                self.gils.insert((pid, gil), facts.clone());
+                let event = Event::new(time, Kind::Gil, pid, 0).of_gil(gil);
+                rows.push(Row { event, detail: Some(facts.into()) });
+            }
+        }
+        // The record of an end may have been lost.
+        let gone: Vec<i32> =
+            self.translator.roster.processes.keys().copied().filter(|pid| !process::is_alive(*pid)).collect();
+        for pid in gone {
+            self.translator.end_process(time, pid, "exited", rows);
+        }
+        rows.push(row(time, 0, self.pairing.check().clone()));
+    }
+
+    /// Keeps the order of time and runs the pairing check over the rows from `first` on.
+    fn seal(&mut self, first: usize, rows: &mut [Row]) {
+        for row in &mut rows[first..] {
+            if row.event.time < self.last_time {
+                self.late += u64::from(row.detail.is_none());
+                row.event.time = self.last_time;
+            }
+            self.last_time = row.event.time;
+            match &row.detail {
+                Some(Detail::Lost(lost)) => self.pairing.observe_lost(lost.records),
+                _ => self.pairing.observe(&row.event),
+            }
+        }
+    }
+
+    fn try_adopt(&mut self, pid: i32, time: i64, rows: &mut Vec<Row>) {
+        let Some(process) = self.translator.roster.processes.get(&pid) else {
+            return;
+        };
+        if process.python.is_some() {
+            return;
+        }
+        let interpreter = match Interpreter::of(pid) {
+            Ok(interpreter) => interpreter,
+            Err(error) => {
+                debug!(pid, %error, "no interpreter yet");
+                return;
+            }
+        };
+        let result = interpreter.check_traceable().map_err(AttachError::from);
+        let result = result
+            .and_then(|()| self.adopt(pid, &interpreter))
+            .and_then(|()| self.source.enable().map_err(|error| SubscribeError::Kernel(error).into()));
+        match result {
+            Ok(()) => {
+                self.arm(pid, monotonic_nanos());
+                self.introduce(pid, time, rows);
+                info!(pid, python = %interpreter.version, "a new Python is recorded");
+            }
+            Err(error) => {
+                let text =
+                    format!("process {pid} runs Python {} but is not recorded: {error}", interpreter.version);
+                warn!("{text}");
+                rows.push(row(time, pid, detail::Note { text }));
+            }
+        }
+    }
+
+    /// Sets the probes of a process whose interpreter is known.
+    fn adopt(&mut self, pid: i32, interpreter: &Interpreter) -> Result<(), AttachError> {
+        let set = match self.sets.iter().position(|set| set.file_id == interpreter.file_id) {
+            Some(set) => set,
+            None => {
+                let roles = &mut self.translator.roles;
+                let set = ProbeSet::define(&mut self.source, interpreter, self.options.thread_states, roles)?;
+                self.sets.push(Arc::new(set));
+                self.sets.len() - 1
+            }
+        };
+        self.subscribe(pid, Some(set as u16))?;
+        let probes = self.sets[set].clone();
+        if let Some(process) = self.translator.roster.processes.get_mut(&pid) {
+            process.detail.command = process::command_line(pid);
+            process.detail.python = Some(interpreter.version.to_string());
+            process.detail.interpreter = Some(interpreter.path.to_string_lossy().into_owned());
+            process.detail.sites = Some(found_by_name(probes.sites.found_by).to_owned());
+            let interpreter = Arc::new(interpreter.clone());
+            process.python = Some(Python { set: set as u16, interpreter, _probes: probes });
+        }
+        Ok(())
+    }
+
+    /// Subscribes to all threads of a process, those too that are born meanwhile: to the base, or to a set of probes.
+    fn subscribe(&mut self, pid: i32, set: Option<u16>) -> Result<(), SubscribeError> {
+        let mut done: Vec<i32> = Vec::new();
+        loop {
+            let new: Vec<i32> = process::threads(pid).into_iter().filter(|tid| !done.contains(tid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for tid in new {
+                done.push(tid);
+                match self.subscribe_thread(tid, set.is_none(), set) {
+                    Ok(()) => {}
+                    Err(SubscribeError::Gone(_)) if tid != pid => debug!(tid, "thread ended meanwhile"),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if done.is_empty() { Err(SubscribeError::Gone(pid)) } else { Ok(()) }
+    }
+
+    fn subscribe_thread(&mut self, tid: i32, base: bool, set: Option<u16>) -> Result<(), SubscribeError> {
+        if base {
+            self.source.subscribe_base(tid)?;
+            self.translator.own(Origin { tid, group: Group::Base });
+        }
+        if let Some(set) = set {
+            self.source.subscribe_probes(tid, set, &self.sets[usize::from(set)].probes)?;
+            self.translator.own(Origin { tid, group: Group::Probes(set) });
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self, pid: i32, time: i64) {
+        let python = self.translator.roster.processes.get(&pid).and_then(|process| process.python.as_ref());
+        if let Some(set) = python.map(|python| python.set) {
+            self.translator.arm(pid, set, time);
+        }
+    }
+
+    /// Rows that say what a process is and what its threads are called.
+    fn introduce(&mut self, pid: i32, time: i64, rows: &mut Vec<Row>) {
+        let Some(process) = self.translator.roster.processes.get_mut(&pid) else {
+            return;
+        };
+        let tids = process::threads(pid);
+        process.threads.extend(&tids);
+        rows.push(row(time, pid, process.detail.clone()));
+        for tid in tids {
+            if let Some(name) = process::thread_name(pid, tid)
+                && let Some(news) = self.translator.roster.learn_os_name(tid, name)
+            {
+                rows.push(Row { event: Event::new(time, Kind::Thread, pid, tid), detail: Some(news.into()) });
+            }
+        }
+    }
+
+    fn gil_facts(&self, pid: i32, gil: u64) -> detail::Gil {
+        let python = self.translator.roster.processes.get(&pid).and_then(|process| process.python.as_ref());
+        // The main interpreter's GIL is part of `_PyRuntime`; those of others are allocated.
+        let main = python.is_some_and(|python| python.interpreter.contains_address(gil));
+        let interval_us = crate::memory::read_u64(pid, gil).ok();
+        detail::Gil { interpreter: main.then_some(0), interval_us }
+    }
+}
+
+/// A row about a process (or none, 0) with a detail.
+fn row(time: i64, pid: i32, detail: impl Into<Detail>) -> Row {
+    let detail = detail.into();
+    Row { event: Event::new(time, detail.kind(), pid, 0), detail: Some(detail) }
+}
+
+/// How the sites were found, as the trace names it.
+pub(crate) fn found_by_name(found_by: FoundBy) -> &'static str {
+    match found_by {
+        FoundBy::Anchors => "anchors",
+        FoundBy::Symbols => "symbols",
+        FoundBy::Fallback => "fallback",
+    }
+}
+
+/// The mode whose perf events fit into `descriptors`, for processes with as many threads as these have now, and half as many again.
+fn fitting_mode(pids: &[i32], descriptors: u64) -> Mode {
+    /// Life, two of system calls, three probes.
+    const EVENTS: u64 = 6;
+    let threads: u64 = pids.iter().map(|pid| process::threads(*pid).len() as u64).sum();
+    let needed = threads * process::online_cpus().len() as u64 * EVENTS;
+    if needed <= descriptors {
+        return Mode::PerThreadAndCpu;
+    }
+    warn!(needed, descriptors, "too few descriptors for an event per thread and processor: one per thread");
+    Mode::PerThread
+}
