@@ -191,15 +191,21 @@ def main():
         roles.update((worker.name, pid) for worker, pid in zip(workers, pids))
         run(options, {"pids": sorted(set(pids)), "roles": roles}, work)
     finally:
-        if sys.exc_info()[0] is not None and kind is not ProcessWorker:
-            os._exit(128 + signal.SIGTERM)  # do not wait for threads in the middle of their work
-        for worker in workers[:len(pids)]:
-            worker.end()
+        if kind is ProcessWorker or sys.exc_info()[0] is None:
+            for worker in workers[:len(pids)]:
+                worker.end()
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    status = 0
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit(130)
+        status = 130
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    sys.stdout.flush()
+    os._exit(status)  # does not wait for threads in the middle of their work
