@@ -65,7 +65,7 @@ class Sockets:
                 header = receive_exactly(connection, SIZE.size)
                 payload = receive_exactly(connection, SIZE.unpack(header)[0])
                 connection.sendall(header + payload)
-        except EOFError:
+        except (EOFError, ConnectionError):
             pass
 
     def connect(self, address):
@@ -93,7 +93,7 @@ class NonBlocking(Sockets):
             while True:
                 select.select(readers, writers, [])
                 readers, writers = task.send(None)
-        except EOFError:
+        except (EOFError, ConnectionError):
             pass
 
     def receive(self, connection, size):
@@ -126,7 +126,7 @@ class Multiprocessing:
         try:
             while True:
                 connection.send_bytes(connection.recv_bytes())
-        except EOFError:
+        except (EOFError, ConnectionError):
             pass
 
     def connect(self, address):

@@ -89,9 +89,17 @@ class Parts:
 # --- how they run -----------------------------------------------------------------------------------------------------
 
 
+over = threading.Event()
+
+
 def timed(part, times):
     began = time.perf_counter()
-    part()
+    try:
+        part()
+    except (OSError, http.client.HTTPException):
+        if over.is_set():
+            return  # the files and the server are being cleared away
+        raise
     times[part.__name__].append(time.perf_counter() - began)
 
 
@@ -146,8 +154,10 @@ class Megabyte(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def fork_server(port):
-    """Forks the server's process, before this one has any thread: its PID and its address."""
+def fork_server(port, folder):
+    """Forks the server's process, before this one has any thread: its PID and its address.
+
+    It ends when the parent ends, however that happens, and then removes the folder."""
     try:
         server = socketserver.TCPServer(("127.0.0.1", port), Megabyte)
     except OSError as error:
@@ -157,12 +167,14 @@ def fork_server(port):
     if pid == 0:
         try:
             libc = ctypes.CDLL(None)
-            libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: never outlive the parent
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
             libc.prctl(15, b"http-server")  # PR_SET_NAME
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
             if os.getppid() == parent:
                 server.serve_forever()
         finally:
+            shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
     server.socket.close()
     return pid, server.server_address
@@ -225,10 +237,11 @@ def main():
     if min(options.threads, options.megabytes, options.gets, options.factorials) < 1:
         parser.error("numbers start at 1")
 
-    child, address = fork_server(options.port)
-    folder = None
+    # Not in /tmp, which may be memory, where no read ever reaches a disk.
+    folder = tempfile.mkdtemp(prefix="gilscope-sample-", dir="/var/tmp" if os.path.isdir("/var/tmp") else None)
+    child = None
     try:
-        folder = tempfile.mkdtemp(prefix="gilscope-sample-", dir="/var/tmp" if os.path.isdir("/var/tmp") else None)
+        child, address = fork_server(options.port, folder)
         parts = Parts(folder, address, options)
         how = {"sequence": lambda: in_sequence, "threads": lambda: in_threads,
                "pool": lambda: Pool(options.threads)}[options.how]()
@@ -236,10 +249,11 @@ def main():
         run(options, {"pids": [process], "roles": {"process": process, "http-server": child}},
             lambda: measure(options, parts, how))
     finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        over.set()
+        if child:
+            os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
