@@ -9,8 +9,8 @@ each event such a thread takes the GIL, calls on_completion() and lets go again:
 
 Result: events a second, and what each costs (event_us: from asking for the GIL to having given it back); the difference
 is the price of the thread states. Each thread makes `--rate` events a second (a server at part load; 0: as many as it
-can), `--spinners` adds busy Python threads, beside which each event waits a switch interval. Needs a C compiler (or `--library`, made elsewhere with `--build`), no Python headers; CPython
-3.7 or newer.
+can), `--spinners` adds busy Python threads, beside which each event waits a switch interval. Needs a C compiler (or
+`--library`, made elsewhere with `--build`), no Python headers; CPython 3.7 or newer.
 """
 import argparse
 import ctypes
@@ -212,7 +212,8 @@ def run(options, ready, work):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mode", choices=("ensure", "keep"), default="ensure", help="how a thread enters Python (ensure)")
+    parser.add_argument("--mode", choices=("ensure", "keep"), default="ensure",
+                        help="how a thread enters Python (ensure)")
     parser.add_argument("--seconds", type=float, default=3, help="how long a measurement lasts (3)")
     parser.add_argument("--threads", type=int, default=1, help="native threads (1)")
     parser.add_argument("--rate", type=float, default=2000,
