@@ -193,7 +193,8 @@ def main():
             units, used = [int(answer[0]) for answer in answers], sum(float(answer[1]) for answer in answers)
             return {"sample": "D", "mode": options.mode, "threads": options.threads,
                     "units_per_s": round(sum(units) / took),
-                    "cpu_percent": round(used / took * 100), "per_worker": [round(count / took) for count in units], "took_s": round(took, 3)}
+                    "cpu_percent": round(used / took * 100),
+                    "per_worker": [round(count / took) for count in units], "took_s": round(took, 3)}
 
         roles = {"main": os.getpid()}
         roles.update((worker.name, pid) for worker, pid in zip(workers, pids))
