@@ -6,6 +6,9 @@ The server's event loop runs in the thread `event-loop`; T threads `spinner-0` â
 GIL away for a moment; the spinner takes it, and the loop gets it back only after a switch interval of 5 ms: one request
 (one recv and one send) takes up to 10 ms, however many clients there are.
 
+It takes a processor to spare: where the spinner, woken by the release, does not get one at once, the loop may have the
+GIL back before it runs, and nothing stalls. On a loaded machine `--think-ms 0.5` makes the clients slow enough for that.
+
     python3 a_asyncio.py --threads 0        the server alone: more than 10 000 requests a second
     python3 a_asyncio.py --threads 1        beside one spinner: 100 to 200
     python3 a_asyncio.py --threads 1 --switch-interval 0.0005
@@ -82,7 +85,7 @@ class Spinner:
 # --- the clients' process ---------------------------------------------------------------------------------------------
 
 
-def run_clients(address, count, orders, results):
+def run_clients(address, count, think, orders, results):
     """One thread, non-blocking sockets and epoll, so that no client waits for another one's GIL."""
     poll = select.epoll()
     clients = {}
@@ -94,11 +97,11 @@ def run_clients(address, count, orders, results):
     results.write("connected\n")
     results.flush()
     for order in iter(orders.readline, ""):
-        results.write(json.dumps(measure(clients, poll, float(order))) + "\n")
+        results.write(json.dumps(measure(clients, poll, think, float(order))) + "\n")
         results.flush()
 
 
-def measure(clients, poll, seconds):
+def measure(clients, poll, think, seconds):
     began = time.perf_counter()
     until = began + seconds
     sent, waits, missing, pending = {}, [], {}, len(clients)
@@ -117,7 +120,9 @@ def measure(clients, poll, seconds):
             now = time.perf_counter()
             waits.append(now - sent[fd])
             if now < until:
-                sent[fd], missing[fd] = now, len(MESSAGE)
+                if think:
+                    time.sleep(think)
+                sent[fd], missing[fd] = time.perf_counter(), len(MESSAGE)
                 client.send(MESSAGE)
             else:
                 pending -= 1
@@ -128,7 +133,7 @@ def measure(clients, poll, seconds):
             "took_s": round(took, 3)}
 
 
-def fork_clients(address, count):
+def fork_clients(address, count, think):
     """Forks the clients' process, before this one has any thread: its PID, a file to order, a file of results."""
     orders_out, orders_in = os.pipe()
     results_out, results_in = os.pipe()
@@ -144,7 +149,7 @@ def fork_clients(address, count):
             libc.prctl(15, b"echo-clients")  # PR_SET_NAME
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends us
             if os.getppid() == parent:
-                run_clients(address, count, os.fdopen(orders_out), os.fdopen(results_in, "w"))
+                run_clients(address, count, think, os.fdopen(orders_out), os.fdopen(results_in, "w"))
                 status = 0
         except OSError as error:
             print("a_asyncio: clients: {}".format(error), file=sys.stderr)
@@ -189,6 +194,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1, help="busy threads beside the event loop (1)")
     parser.add_argument("--clients", type=int, default=1, help="connections that ask at once (1)")
     parser.add_argument("--switch-interval", type=float, metavar="SECONDS", help="sys.setswitchinterval (0.005)")
+    parser.add_argument("--think-ms", type=float, default=0, help="a client's pause between two requests (0)")
     parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (any that is free)")
     parser.add_argument("--json", action="store_true", help="the result as one line of JSON")
     parser.add_argument("--handshake", action="store_true", help="print `ready`, wait for `go` and `exit` on stdin")
@@ -206,7 +212,7 @@ def main():
         sys.exit("a_asyncio: port {} on 127.0.0.1: {}; leave --port out for any free one".format(
             options.port, error.strerror))
     listener.listen(128)
-    child, orders, results = fork_clients(listener.getsockname(), options.clients)
+    child, orders, results = fork_clients(listener.getsockname(), options.clients, options.think_ms / 1e3)
     try:
         started = threading.Event()
         threading.Thread(target=serve, args=(listener, started), name="event-loop", daemon=True).start()
