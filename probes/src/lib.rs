@@ -8,5 +8,6 @@
 pub mod clock;
 pub mod perf;
 pub mod process;
+pub mod python;
 pub mod source;
 pub mod tracefs;
