@@ -2,11 +2,11 @@
 //! and never pauses it, so what it reads may be torn; torn readings are noticed, dropped and counted.
 //!
 //! The `py-spy` crate finds the interpreter, walks Python frames and knows the layouts of every CPython. What it does not do is here:
-//! - [`layout`]: where interpreters, thread states and GILs are linked, so that *all* interpreters and threads are seen,
+//! - `layout` and `walk`: where interpreters, thread states and GILs are linked, so that *all* interpreters and threads are seen,
 //! - `aim`: py-spy reads all threads of one interpreter or none; aimed at one thread, it reads the holder's and the waiters' only,
-//! - [`tids`]: the kernel's thread ids, also before 3.11 and across PID namespaces,
-//! - [`names`]: which threads `threading` knows, and which are foreign,
-//! - [`stack`]: which stacks can be believed,
+//! - `tids`: the kernel's thread ids, also before 3.11 and across PID namespaces,
+//! - `names`: which threads `threading` knows, and which are foreign,
+//! - `stack`: which stacks can be believed,
 //! - [`PythonView`]: these together, for one process,
 //! - [`sampler`]: a thread that owns the views of all processes, keeps to a share of a processor, and takes requests.
 //!
@@ -20,6 +20,7 @@ mod gil;
 mod layout;
 mod memory;
 mod names;
+pub mod sampler;
 mod stack;
 mod tids;
 mod view;
@@ -27,6 +28,7 @@ mod walk;
 
 pub use error::PythonViewError;
 pub use gil::{GilFacts, gil_facts};
+pub use sampler::{KnownThread, PythonNews, SamplerOptions, SamplerStats, StackSampler};
 pub use stack::Frame;
 pub use view::{Interpreter, PythonThread, PythonView, Sample, Want};
 

@@ -10,7 +10,7 @@ use super::{
     gil,
     layout::{self, Layout},
     memory::Memory,
-    names::{Name, Names, ThreadKey},
+    names::{CONFIRM_NANOS, Name, Names, ThreadKey},
     stack::{self, History, Verdict},
     tids::Tids,
     walk::{self, RawInterpreter, RawThread},
@@ -22,6 +22,10 @@ const WALKS: usize = 4;
 /// With more threads than this the list is not walked for each sample but for each [`WALK_NANOS`]: a thread costs about half a microsecond.
 const WALK_ALWAYS: usize = 32;
 const WALK_NANOS: i64 = 100_000_000;
+/// A thread can be given another name while it runs.
+const RENAME_NANOS: i64 = 5_000_000_000;
+/// So many looks settle what can be settled, also when one or two of them fail.
+const IN_VAIN: u32 = 8;
 
 /// A look into one process, by reading its memory. Never pauses it.
 ///
@@ -40,6 +44,7 @@ pub struct PythonView {
     names: Names,
     histories: FxHashMap<(u64, u64), History>,
     map: Map,
+    looked: Looked,
 }
 
 /// The lists as last walked.
@@ -49,6 +54,15 @@ struct Map {
     threads: Vec<RawThread>,
     tids: Vec<Option<i32>>,
     walked_nanos: i64,
+}
+
+/// The last look for names.
+#[derive(Debug, Default)]
+struct Looked {
+    keys: Vec<ThreadKey>,
+    time_nanos: i64,
+    /// Looks since the threads changed.
+    in_vain: u32,
 }
 
 /// What to read.
@@ -153,6 +167,7 @@ impl PythonView {
             names: Names::default(),
             histories: FxHashMap::default(),
             map: Map::default(),
+            looked: Looked::default(),
         };
         view.check()?;
         Ok(view)
@@ -293,6 +308,21 @@ impl PythonView {
         self.names.is_unsettled(&self.keys())
     }
 
+    /// Whether it is time to read names again: the threads have changed since, some are not settled, or it is long ago.
+    /// Walks the list of threads, which costs far less than names.
+    ///
+    /// # Errors
+    /// As [`PythonView::sample`].
+    pub fn names_are_due(&mut self) -> Result<bool, PythonViewError> {
+        self.walk()?;
+        let age = clock::monotonic_nanos() - self.looked.time_nanos;
+        let has_changed = self.looked.keys != self.keys();
+        // Where `threading` was never imported no number of looks settles anything.
+        let wants_to_settle =
+            age >= CONFIRM_NANOS && self.looked.in_vain < IN_VAIN && self.names_are_unsettled();
+        Ok(has_changed || wants_to_settle || age >= RENAME_NANOS)
+    }
+
     fn describe(
         &self,
         index: usize,
@@ -382,7 +412,18 @@ impl PythonView {
             looked.extend(names.unwrap_or_default());
         }
         let keys = self.keys();
-        self.names.update(looked, &keys, clock::monotonic_nanos());
+        let now = clock::monotonic_nanos();
+        self.names.update(looked, &keys, now);
+        let in_vain = if self.looked.keys == keys {
+            self.looked.in_vain + 1
+        } else {
+            0
+        };
+        self.looked = Looked {
+            keys,
+            time_nanos: now,
+            in_vain,
+        };
     }
 
     /// The thread states that hold a GIL right now.

@@ -376,6 +376,36 @@ fn thread_ids_of_another_pid_namespace_are_translated() {
 }
 
 #[test]
+fn an_interpreter_that_was_deleted_or_replaced_on_disk_is_viewed() {
+    for interpreter in interpreters() {
+        let bytes = std::fs::read(&interpreter).unwrap();
+        if !bytes.starts_with(b"\x7fELF") {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join(interpreter.file_name().unwrap());
+        std::fs::copy(&interpreter, &copy).unwrap();
+        let mut command = Command::new(&copy);
+        let home = interpreter.parent().unwrap().parent().unwrap();
+        command.env("PYTHONHOME", home);
+        let Some(mut puppet) = Puppet::start_by(command, &copy) else {
+            println!("skipped: {} does not run from elsewhere", interpreter.display());
+            continue;
+        };
+        std::fs::remove_file(&copy).unwrap();
+        for replaced in [false, true] {
+            if replaced {
+                std::fs::write(&copy, b"something else").unwrap();
+            }
+            let tid = puppet.tell_tid("start('parked', park)");
+            let mut view = PythonView::open(puppet.pid()).unwrap();
+            let sample = view.sample(Want::StacksOf(vec![tid])).unwrap();
+            assert_eq!(sample.threads[0].frames[0].function, "park");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_viewed_is_said_in_a_sentence() {
     assert!(matches!(
         PythonView::open(i32::MAX),
