@@ -1,11 +1,12 @@
 //! From a PID to an ordered stream of GIL events.
 //!
-//! Three things that do not know each other, and one that joins them:
+//! Things that do not know each other, and one that joins them:
 //!
 //! - [`interpreter`] and [`sites`] find out what to probe: which file holds the interpreter, and at which instructions its GIL is
 //!   waited for, taken and given back. They only read.
 //! - [`source`] is the small interface behind which records come from; [`perf`] and [`tracefs`] are the source of today.
 //! - [`descriptors`], [`process`], [`syscalls`], [`clock`] tell what the records are about.
+//! - [`python`] looks into the process's memory, without pausing it: names of threads, Python stacks.
 //! - [`session`] joins them into a recording. [`checkup`] says beforehand whether there could be one.
 
 #![deny(unsafe_code)]
@@ -17,6 +18,7 @@ pub mod interpreter;
 mod memory;
 pub mod perf;
 pub mod process;
+pub mod python;
 pub mod session;
 pub mod sites;
 pub mod source;
