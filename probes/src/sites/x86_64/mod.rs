@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
-use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 use rustc_hash::FxHashMap;
 
 use super::classify::Access;
@@ -21,7 +21,7 @@ use super::processor::{Call, Destinations, Placement, Processor};
 use super::{CondArg, SiteKind, Stepping, Target};
 use listing::Listing;
 use references::Reference;
-use values::{Base, Value};
+use values::{Base, Effect, Value};
 use walk::Kept;
 
 /// Functions that jump into a split-off part, decoded together with it when that part alone does not say enough.
@@ -173,7 +173,10 @@ impl Processor for X86_64<'_> {
         }
         // A wait is over when its call returns, so it can only be probed at the call.
         let after = (kind != SiteKind::Wait).then(|| test_of_result(&listing, index)).flatten();
-        if let Some((test, cond)) = after.and_then(|test| Some((test, walk::kept_over(&listing, index)?))) {
+        let kept = |(test, written): (Instruction, Vec<Register>)| {
+            Some((test, walk::kept_over(&listing, index, written)?))
+        };
+        if let Some((test, cond)) = after.and_then(kept) {
             let cond = match cond {
                 Kept::Absolute(vaddr) => CondArg::Absolute { vaddr },
                 Kept::Register(name, delta) => CondArg::Register { name, delta },
@@ -185,7 +188,7 @@ impl Processor for X86_64<'_> {
     }
 
     fn entry(&self, function: u64) -> Placement {
-        let listing = Listing::decode(self.image, [function..function.saturating_add(16)]);
+        let listing = Listing::decode(self.image, std::iter::once(function..function.saturating_add(16)));
         match listing.instructions().first() {
             Some(first) => self.place(first, format!("{:?}", first.mnemonic()).to_lowercase(), CondArg::None),
             None => Placement {
@@ -239,21 +242,28 @@ fn calls_through_register(listing: &Listing, slot: u64) -> Vec<u64> {
     listing.instructions().iter().enumerate().filter_map(through).collect()
 }
 
-/// The conditional jump that tests the result of the call at this index.
-fn test_of_result(listing: &Listing, call: usize) -> Option<Instruction> {
+/// The conditional jump that tests the result of the call at this index and is reached in no other way, and the registers
+/// that change before it.
+fn test_of_result(listing: &Listing, call: usize) -> Option<(Instruction, Vec<Register>)> {
+    let mut factory = InstructionInfoFactory::new();
     let mut tested = false;
+    let mut written = Vec::new();
     for index in call + 1..=call + MAX_TO_TEST {
         if !listing.falls_through(index - 1) || listing.predecessors(index).count() != 1 {
             return None;
         }
         let instruction = listing.get(index)?;
-        match instruction.mnemonic() {
-            Mnemonic::Test | Mnemonic::Cmp if instruction.op0_register().full_register() == Register::RAX => {
-                tested = true
-            }
-            Mnemonic::Mov if !tested && instruction.op0_kind() == OpKind::Memory => {}
-            _ if tested && instruction.is_jcc_short_or_near() => return Some(*instruction),
-            _ => return None,
+        if tested && instruction.is_jcc_short_or_near() {
+            return Some((*instruction, written));
+        }
+        if instruction.flow_control() != FlowControl::Next {
+            return None;
+        }
+        let of_result = instruction.op0_register().full_register() == Register::RAX;
+        tested |= of_result && matches!(instruction.mnemonic(), Mnemonic::Test | Mnemonic::Cmp);
+        written.extend(Effect::of(instruction, &mut factory).written());
+        if written.contains(&Register::RAX) {
+            return None;
         }
     }
     None

@@ -127,11 +127,10 @@ pub(super) enum Kept {
     Register(&'static str, i64),
 }
 
-/// Where the first argument of the call at `call` can still be had after the call.
-pub(super) fn kept_over(listing: &Listing, call: usize) -> Option<Kept> {
+/// Where the first argument of the call at `call` can still be had after the call, when these registers have changed since.
+pub(super) fn kept_over(listing: &Listing, call: usize, mut written: Vec<Register>) -> Option<Kept> {
     let mut factory = InstructionInfoFactory::new();
     let mut goal = Value::register(Register::RDI);
-    let mut written = Vec::new();
     let mut index = call;
     // Straight back only: where ways join, different registers may be meant.
     while let Some(before) = only_predecessor(listing, index) {
@@ -142,8 +141,7 @@ pub(super) fn kept_over(listing: &Listing, call: usize) -> Option<Kept> {
             Base::Nothing => return Some(Kept::Absolute(goal.offset as u64)),
             Base::Register(register) => {
                 let kept = CALLEE_SAVED.iter().find(|(saved, _)| saved == register);
-                if let Some((register, name)) = kept.filter(|(saved, _)| !written.contains(saved)) {
-                    debug_assert!(register.is_gpr64());
+                if let Some((_, name)) = kept.filter(|(saved, _)| !written.contains(saved)) {
                     return Some(Kept::Register(name, goal.offset));
                 }
             }
