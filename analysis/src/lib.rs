@@ -6,6 +6,7 @@
 
 pub mod clean;
 mod convoy;
+pub mod drawn;
 mod engine;
 pub mod holds;
 mod lane;

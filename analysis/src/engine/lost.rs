@@ -40,10 +40,10 @@ impl Engine {
             // processor holds is still held, since its release would have been seen.
             if processes[self.model.gils[gil].process as usize] {
                 let (at, holder) = (gil as u32, self.owners[gil].holder);
-                self.begin_unknown(at, from);
                 match holder {
-                    Holder::Thread(_) => self.end_unknown(at, now),
-                    _ => self.owners[gil].holder = Holder::Unknown,
+                    Holder::Unknown => {}
+                    Holder::Free => self.disown(at, from),
+                    Holder::Thread(_) => self.begin_unknown(at, from),
                 }
                 if let Some(span) = self.model.gils[gil].unknown.last_mut() {
                     span.end = span.end.max(now);
