@@ -1,0 +1,435 @@
+//! The judgement in plain sentences: each with the figures behind it, and advice only where the trace holds its evidence.
+
+use super::{
+    View,
+    stalls::Stalls,
+    words::{count, list, percent, plural, rate, share, time},
+};
+use crate::{
+    Report,
+    report::{LongHold, Severity, Verdict, Victim},
+};
+
+/// Part of the victim's time that stalls must take to be a problem, and to be worth a word.
+const PROBLEM: f64 = 0.05;
+const NOTICE: f64 = 0.01;
+/// Part of the time that a GIL must be contended for contention alone to be worth a word.
+const CONTENDED: f64 = 0.2;
+/// Part of the stall time in which the holder had no processor that is worth a word.
+const DESCHEDULED: f64 = 0.1;
+
+pub(super) fn verdicts(view: &View, report: &Report, stalls: &Stalls) -> Vec<Verdict> {
+    let mut all = Vec::new();
+    if report.trace.gil_events == 0 {
+        all.push(no_gil(report));
+        all.extend(incomplete(report));
+        return all;
+    }
+    all.extend(report.victims.iter().filter_map(|victim| convoy(report, victim)));
+    all.extend(long_holds(report, stalls));
+    all.extend(contention(report, stalls));
+    all.extend(descheduled(view, report, stalls));
+    if all.is_empty() {
+        all.extend(waiting(report));
+    }
+    let found_nothing = all.is_empty();
+    all.extend(incomplete(report));
+    if found_nothing {
+        all.push(healthy(report, stalls));
+    }
+    all.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity));
+    all
+}
+
+fn verdict(
+    severity: Severity,
+    kind: &str,
+    title: String,
+    text: String,
+    advice: impl Into<String>,
+) -> Verdict {
+    Verdict {
+        severity,
+        kind: kind.to_owned(),
+        title,
+        text,
+        advice: advice.into(),
+    }
+}
+
+fn no_gil(report: &Report) -> Verdict {
+    let text = format!(
+        "The trace holds {} over {}, but no wait, acquisition or release. A process with a single busy Python thread that never \
+         blocks makes none, and neither does one that sleeps: nothing is known about who held the GIL.",
+        plural(report.trace.events, "event", "events"),
+        time(report.trace.duration_ns),
+    );
+    let advice = "Record while the program is under load; if it was, `gilscope doctor` says whether the probes fit its interpreter.";
+    verdict(
+        Severity::Notice,
+        "no-gil",
+        String::from("No GIL was used while this was recorded"),
+        text,
+        advice,
+    )
+}
+
+fn names(culprits: &[crate::report::Share]) -> Vec<String> {
+    culprits
+        .iter()
+        .map(|culprit| format!("{} ({})", culprit.name, percent(culprit.share)))
+        .collect()
+}
+
+fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
+    let severity = match victim.share {
+        share if share >= PROBLEM => Severity::Problem,
+        share if share >= NOTICE => Severity::Notice,
+        _ => return None,
+    };
+    let name = &victim.victim.name;
+    let culprits: Vec<String> = victim
+        .culprits
+        .iter()
+        .map(|culprit| culprit.name.clone())
+        .collect();
+    let title = format!("{name} is stalled in a convoy behind {}", list(&culprits));
+    let mut text = format!(
+        "{} of its {} for a system call ended in a wait of {} (median) to get the GIL back, while those calls took {} \
+         together. That cost {} of {}, {} of its time. Meanwhile the GIL was held by {}. This caps {name} at {} such \
+         calls a second; a request of one receive and one send, at {} a second.",
+        count(victim.stalls),
+        plural(victim.releases, "release", "releases"),
+        time(victim.stall_p50_ns),
+        time(victim.io_ns),
+        time(victim.stalled_ns),
+        time(report.trace.duration_ns),
+        percent(victim.share),
+        list(&names(&victim.culprits)),
+        rate(victim.calls_per_second),
+        rate(victim.calls_per_second / 2.0),
+    );
+    if let Some(code) = victim.code.first() {
+        text += &format!(
+            " The holders ran {} for {} of the stall time ({}).",
+            code.location,
+            percent(code.share),
+            plural(code.samples, "sample", "samples"),
+        );
+    }
+    let deaf: Vec<&LongHold> = report
+        .long_holds
+        .iter()
+        .filter(|hold| {
+            hold.gil == victim.gil && victim.culprits.iter().any(|culprit| culprit.tid == hold.tid)
+        })
+        .collect();
+    let deaf_ns: i64 = deaf.iter().map(|hold| hold.stalled_ns).sum();
+    let gil = report.gils.iter().find(|gil| gil.id == victim.gil);
+    let interval = gil.and_then(|gil| gil.switch_interval_us);
+    let advice = match (deaf.first(), interval) {
+        (Some(hold), _) if deaf_ns > victim.stalled_ns / 2 => format!(
+            "Most of these stalls outlast the switch interval, so a shorter interval will not help: make the C code that {} runs \
+             release the GIL, or move it to a process.",
+            hold.name
+        ),
+        (_, Some(us)) if us > 1000 => format!(
+            "Move the CPU work of {} to a process (concurrent.futures.ProcessPoolExecutor). Until then \
+             sys.setswitchinterval({}) shortens each stall from {} to about {}, at the price of more switches.",
+            list(&culprits),
+            us as f64 / 1e7,
+            time(us as i64 * 1000),
+            time(us as i64 * 100),
+        ),
+        _ => format!(
+            "Move the CPU work of {} to a process (concurrent.futures.ProcessPoolExecutor).",
+            list(&culprits)
+        ),
+    };
+    Some(verdict(severity, "convoy", title, text, advice))
+}
+
+fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
+    let caused: i64 = report.long_holds.iter().map(|hold| hold.stalled_ns).sum();
+    let worst = report.long_holds.first()?;
+    let part = share(caused, report.trace.duration_ns);
+    let severity = match part {
+        part if part >= PROBLEM => Severity::Problem,
+        part if part >= NOTICE => Severity::Notice,
+        _ => return None,
+    };
+    let holds: u64 = report.long_holds.iter().map(|hold| hold.holds).sum();
+    let mut text = format!(
+        "{} lasted longer than the switch interval although a thread waited, up to {}, and caused {} of stall time ({} of \
+         all). The interpreter lets go when it is asked, so the holder was in C code that does not release the GIL. Most of it: {}",
+        plural(holds, "hold", "holds"),
+        time(
+            report
+                .long_holds
+                .iter()
+                .map(|hold| hold.longest_ns)
+                .max()
+                .unwrap_or(0)
+        ),
+        time(caused),
+        percent(share(caused, stalls.stalled_ns)),
+        worst.name,
+    );
+    if let Some(location) = &worst.location {
+        text += &format!(", at {location} ({})", plural(worst.samples, "sample", "samples"));
+    }
+    text.push('.');
+    if worst.syscall_ns > worst.longest_ns / 4
+        && let Some(call) = &worst.syscall
+    {
+        text += &format!(
+            " It spent {} in {call} with the GIL in its hands.",
+            time(worst.syscall_ns)
+        );
+    }
+    let advice = match &worst.location {
+        Some(location) => format!(
+            "Have the extension called at {location} release the GIL (Py_BEGIN_ALLOW_THREADS, nogil), cut its work into \
+             pieces, or move it to a process."
+        ),
+        None => String::from(
+            "Find the call: record with --stacks to see its line. Then have that extension release the GIL \
+             (Py_BEGIN_ALLOW_THREADS, nogil), cut its work into pieces, or move it to a process.",
+        ),
+    };
+    let title = format!("{} holds the GIL without letting go", worst.name);
+    Some(verdict(severity, "long-holds", title, text, advice))
+}
+
+fn contention(report: &Report, stalls: &Stalls) -> Option<Verdict> {
+    // Stalls after a forced release are those of threads that compute: nothing else was going on.
+    let part = share(stalls.forced_ns, report.trace.duration_ns);
+    let gil = report.gils.iter().max_by_key(|gil| gil.contended_ns)?;
+    let contended = share(gil.contended_ns, gil.lifetime_ns);
+    if part < CONTENDED || contended < CONTENDED {
+        return None;
+    }
+    let mut computing: Vec<_> = report
+        .threads
+        .iter()
+        .filter(|thread| thread.pid == gil.pid && thread.forced_releases > gil.forced / 20)
+        .collect();
+    if computing.len() < 2 {
+        // Beside a thread that does I/O only the one that computes is forced.
+        return None;
+    }
+    computing.sort_by_key(|thread| -thread.waiting_ns);
+    let shown: Vec<String> = computing.iter().map(|thread| thread.name.clone()).collect();
+    let waited: Vec<String> = computing
+        .iter()
+        .map(|thread| {
+            format!(
+                "{} {}",
+                thread.name,
+                percent(share(thread.waiting_ns, thread.lifetime_ns))
+            )
+        })
+        .collect();
+    let text = format!(
+        "The GIL was held {} and wanted by a second thread {} of the time. It changed hands {} times a second, {} on request \
+         after a switch interval. Time spent waiting: {}. Together these threads get one processor's worth of Python.",
+        percent(share(gil.held_ns, gil.lifetime_ns)),
+        percent(contended),
+        rate(gil.handovers_per_second),
+        count(gil.forced),
+        list(&waited),
+    );
+    let advice = "More threads will not make this faster: move the work to processes, to sub-interpreters with a GIL of their own (3.12 \
+                  and later), or to code that releases the GIL.";
+    let title = format!("{} compute in turns on one GIL", list(&shown));
+    Some(verdict(Severity::Notice, "contention", title, text, advice))
+}
+
+fn descheduled(view: &View, report: &Report, stalls: &Stalls) -> Option<Verdict> {
+    let lanes = super::lanes::lanes(view, stalls);
+    let (mut preempted, mut blocked) = (0, 0);
+    let mut worst = (0, 0_u32);
+    for (thread, lane) in lanes
+        .iter()
+        .enumerate()
+        .filter(|&(thread, _)| view.has_process(view.model.threads[thread].process))
+    {
+        preempted += lane.descheduled_contended.0;
+        blocked += lane.descheduled_contended.1;
+        worst = worst.max((
+            lane.descheduled_contended.0 + lane.descheduled_contended.1,
+            thread as u32,
+        ));
+    }
+    let total = preempted + blocked;
+    let contended: i64 = report.gils.iter().map(|gil| gil.contended_ns).sum();
+    let part = share(total, contended);
+    if part < DESCHEDULED || share(total, report.trace.duration_ns) < NOTICE {
+        return None;
+    }
+    let severity = match share(total, report.trace.duration_ns) {
+        part if part >= PROBLEM => Severity::Problem,
+        _ => Severity::Notice,
+    };
+    let name = view.name(worst.1);
+    let text = format!(
+        "For {} of the {} in which a thread waited, the holder itself did not run: {} it was preempted and {} it slept with the \
+         GIL in its hands. Most of it: {name} ({}).",
+        percent(part),
+        time(contended),
+        time(preempted),
+        time(blocked),
+        time(worst.0),
+    );
+    let advice = match preempted >= blocked {
+        true => {
+            "The process lacks processor time, not only the GIL: look at its CPU quota (cgroup cpu.max, container limits) and at what \
+             else runs on these processors."
+        }
+        false => {
+            "The holder blocks inside C code: page faults, a lock, or I/O done without releasing the GIL. Record with --stacks to see \
+             the Python line that calls it."
+        }
+    };
+    Some(verdict(
+        severity,
+        "descheduled",
+        format!("{name} holds the GIL while it does not run"),
+        text,
+        advice,
+    ))
+}
+
+/// What none of the others explains.
+fn waiting(report: &Report) -> Option<Verdict> {
+    let part = |thread: &&crate::report::Thread| share(thread.waiting_ns, thread.lifetime_ns);
+    let thread = report
+        .threads
+        .iter()
+        .filter(|thread| thread.lifetime_ns > report.trace.duration_ns / 100)
+        .max_by(|a, b| part(a).total_cmp(&part(b)))?;
+    if part(&thread) < PROBLEM {
+        return None;
+    }
+    let holders: Vec<String> = report
+        .blame
+        .iter()
+        .filter(|blame| {
+            blame.pid == thread.pid && blame.waiter_tid == thread.tid && blame.ns > thread.waiting_ns / 10
+        })
+        .map(|blame| format!("{} ({})", blame.holder, time(blame.ns)))
+        .collect();
+    let text = format!(
+        "{} waited {} of its time for the GIL: {} in {} waits, half of them over {}, the longest {}. Meanwhile it was held by {}.",
+        thread.name,
+        percent(part(&thread)),
+        time(thread.waiting_ns),
+        count(thread.contended),
+        time(thread.wait_ns.p50),
+        time(thread.wait_ns.max),
+        list(&holders),
+    );
+    let title = format!("{} waits for the GIL", thread.name);
+    Some(verdict(Severity::Notice, "waiting", title, text, ""))
+}
+
+fn incomplete(report: &Report) -> Vec<Verdict> {
+    let mut all = Vec::new();
+    let mut add = |title: &str, text: String, advice: &str| {
+        all.push(verdict(
+            Severity::Notice,
+            "incomplete",
+            title.to_owned(),
+            text,
+            advice,
+        ));
+    };
+    if report.trace.lost > 0 {
+        let unknown: i64 = report.threads.iter().map(|thread| thread.unknown_ns).sum();
+        let lifetime: i64 = report.threads.iter().map(|thread| thread.lifetime_ns).sum();
+        add(
+            "Records were lost",
+            format!(
+                "The kernel could not deliver {}; what the threads concerned did meanwhile is shown as unknown ({} of all thread \
+                 time is unknown).",
+                plural(report.trace.lost, "record", "records"),
+                percent(share(unknown, lifetime)),
+            ),
+            "Record fewer kinds of system calls (--syscalls), or with larger buffers.",
+        );
+    }
+    if report.pairing.unpaired > 0 {
+        add(
+            "Acquisitions and releases do not pair up",
+            format!(
+                "{} of {} have no counterpart, so some holds are longer or shorter than they were.",
+                plural(report.pairing.unpaired, "event", "events"),
+                count(report.pairing.acquisitions + report.pairing.releases),
+            ),
+            "`gilscope doctor` shows which probe sites were used.",
+        );
+    }
+    let fallback: Vec<String> = report
+        .processes
+        .iter()
+        .filter(|process| process.sites.as_deref() == Some("fallback"))
+        .map(|process| process.pid.to_string())
+        .collect();
+    if !fallback.is_empty() {
+        add(
+            "Fallback probe sites",
+            format!(
+                "In process {} the GIL's own code was not found; only the entry to and the return from blocking calls were \
+                 probed. Forced switches, and which GIL it was, are not known.",
+                list(&fallback)
+            ),
+            "",
+        );
+    }
+    if !report.trace.complete {
+        add(
+            "The recording was cut off",
+            format!(
+                "The trace has no end mark: its collector still writes, or was killed. What is reported covers the {} that \
+                 reached the file.",
+                time(report.trace.trace_duration_ns)
+            ),
+            "",
+        );
+    }
+    all
+}
+
+fn healthy(report: &Report, stalls: &Stalls) -> Verdict {
+    let acquisitions: u64 = report.threads.iter().map(|thread| thread.acquisitions).sum();
+    let contended: u64 = report.threads.iter().map(|thread| thread.contended).sum();
+    let worst = report.threads.iter().max_by_key(|thread| thread.wait_ns.max);
+    let mut text = format!(
+        "Of {} of the GIL {} had to wait, {} in all, {} of the {} reported on",
+        plural(acquisitions, "acquisition", "acquisitions"),
+        count(contended),
+        time(stalls.stalled_ns),
+        percent(share(stalls.stalled_ns, report.trace.duration_ns)),
+        time(report.trace.duration_ns),
+    );
+    match worst.filter(|thread| thread.wait_ns.max > 0) {
+        Some(thread) => {
+            text += &format!(
+                "; the longest wait took {} ({}).",
+                time(thread.wait_ns.max),
+                thread.name
+            )
+        }
+        None => text += "; nobody waited.",
+    }
+    if report.convoys_total == 0 {
+        text += " There was no convoy.";
+    }
+    verdict(
+        Severity::Ok,
+        "ok",
+        String::from("The GIL stalls nobody"),
+        text,
+        "",
+    )
+}
