@@ -44,6 +44,18 @@ pub(crate) struct RecordingArguments {
     /// System calls to record: socket, io (also files and pipes), all, none.
     #[arg(long, value_name = "SET", default_value = "socket")]
     pub(crate) syscalls: SyscallSet,
+    /// Sample Python stacks of the GIL's holder and of those who wait, that many times a second.
+    #[arg(long, value_name = "HZ", default_value = "50", default_missing_value = "50", num_args = 0..=1, value_parser = rate)]
+    pub(crate) stacks: f64,
+    /// Do not sample Python stacks.
+    #[arg(long, conflicts_with = "stacks")]
+    pub(crate) no_stacks: bool,
+    /// Take a sample of every stall that lasts that long, while it goes on; by default twice the switch interval.
+    #[arg(long, value_name = "MILLISECONDS", value_parser = seconds)]
+    pub(crate) stall_ms: Option<f64>,
+    /// Also sample C frames (not possible without pausing the target: refused).
+    #[arg(long, hide = true)]
+    pub(crate) native: bool,
     /// Replace the output file if it exists.
     #[arg(long)]
     pub(crate) force: bool,
@@ -91,9 +103,16 @@ pub(crate) struct ExecArguments {
     pub(crate) command: Vec<OsString>,
 }
 
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(hz) if (0.1..=1000.0).contains(&hz) => Ok(hz),
+        _ => Err("not a rate between 0.1 and 1000 a second".into()),
+    }
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds < 1e9 => Ok(seconds),
-        _ => Err("not a number of seconds greater than 0".into()),
+        _ => Err("not a number greater than 0".into()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use gilscope_probes::python::CHATTY_LOG_TARGETS;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging: warnings by default, more with each `-v`; `GILSCOPE_LOG` overrides both.
@@ -12,7 +13,10 @@ pub(crate) fn start(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    let filter = EnvFilter::try_from_env("GILSCOPE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    // Libraries that describe every torn reading of the target's memory.
+    let quiet: String = CHATTY_LOG_TARGETS.iter().map(|target| format!(",{target}=off")).collect();
+    let filter = EnvFilter::try_from_env("GILSCOPE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(default.to_owned() + &quiet));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -14,6 +14,7 @@ pub(crate) fn run(arguments: &AttachArguments) -> anyhow::Result<ExitCode> {
     let mut pids = arguments.pids.clone();
     pids.sort_unstable();
     pids.dedup();
+    recording::check(&arguments.recording)?;
     let output = Output::create(&arguments.recording, pids[0])?;
     let session = prepare(&pids, arguments).map_err(recording::explain);
     let session = match session {

@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub(crate) fn run(arguments: &RecordArguments) -> anyhow::Result<ExitCode> {
+    recording::check(&arguments.recording)?;
     let (mut child, gate) = start_behind_gate(arguments)?;
     let pid = child.id() as i32;
     let result = record(arguments, &mut child, gate, pid);

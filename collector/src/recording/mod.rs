@@ -19,7 +19,8 @@ use gilscope_probes::{
     interpreter::InterpreterError,
     perf::SubscribeError,
     process::online_cpus,
-    session::{AttachError, Session, SessionOptions, Status},
+    python::NO_NATIVE_FRAMES,
+    session::{AttachError, Session, SessionOptions, StackOptions, Status},
 };
 use gilscope_trace::Header;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -29,7 +30,14 @@ use self::{status::StatusLine, writing::WriterThread};
 use crate::args::RecordingArguments;
 
 /// Longest time that records lie in a ring. With the kernel's wake-up at a quarter of a ring this bounds both delay and loss.
-const ROUND: Duration = Duration::from_millis(30);
+/// Short, because a stall that goes on too long is to be sampled while it does.
+const ROUND: Duration = Duration::from_millis(10);
+
+/// Refuses what cannot be done.
+pub(crate) fn check(arguments: &RecordingArguments) -> anyhow::Result<()> {
+    anyhow::ensure!(!arguments.native, "--native: {NO_NATIVE_FRAMES}");
+    Ok(())
+}
 
 /// The validated options of a session.
 pub(crate) fn session_options(arguments: &RecordingArguments) -> SessionOptions {
@@ -37,6 +45,10 @@ pub(crate) fn session_options(arguments: &RecordingArguments) -> SessionOptions 
         syscalls: arguments.syscalls,
         follow_processes: arguments.children,
         thread_states: arguments.probe_threadstates,
+        stacks: StackOptions {
+            hz: (!arguments.no_stacks).then_some(arguments.stacks),
+            stall: arguments.stall_ms.map(|millis| Duration::from_secs_f64(millis / 1000.0)),
+        },
         mode: None,
         ring_bytes: arguments.ring_kib.map(|kib| (kib.next_power_of_two() as usize) << 10),
     }
@@ -81,10 +93,8 @@ pub(crate) fn run(
     };
     let elapsed = began.elapsed();
     let mut rows = Vec::new();
-    session.finish(reason, &mut rows).context("cannot end recording")?;
-    let check = session.check().clone();
-    // The probes go before the file is finished: the target is free again as soon as can be.
-    drop(session);
+    // The probes are gone before the file is finished: the target is free again as soon as can be.
+    let check = session.finish(reason, &mut rows).context("cannot end recording")?;
     let _ = writer.send(rows);
     let progress = writer.finish();
     line.clear();

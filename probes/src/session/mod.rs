@@ -2,13 +2,15 @@
 //!
 //! - [`probe_set`] turns the sites of an interpreter into named probes;
 //! - [`order`] sorts what the rings deliver, [`translate`] makes rows of it;
-//! - [`roster`] knows the processes and threads.
+//! - [`roster`] knows the processes and threads; [`insight`] asks Python for their names and stacks.
 //!
 //! A session is driven by calling [`Session::poll`] again and again; each call is one round: wait, drain, sort, translate.
 
+mod insight;
 mod order;
 mod probe_set;
 mod roster;
+mod seal;
 mod translate;
 
 use std::{
@@ -18,16 +20,19 @@ use std::{
 };
 
 use gilscope_trace::{
-    Detail, Event, Kind, Pairing,
+    Detail, Event, Kind,
     detail::{self, Check},
 };
 use rustc_hash::FxHashMap;
 use tracing::{debug, info, warn};
 
+pub use self::insight::StackOptions;
 use self::{
+    insight::Insight,
     order::Sorter,
     probe_set::{ProbeSet, SharedSet},
     roster::{Process, Python},
+    seal::Seal,
     translate::{Request, Translator},
 };
 use crate::{
@@ -53,6 +58,8 @@ pub struct SessionOptions {
     pub follow_processes: bool,
     /// Whether thread states made and destroyed are recorded.
     pub thread_states: bool,
+    /// Whether Python stacks are sampled.
+    pub stacks: StackOptions,
     /// How perf events are spread; `None` for what fits.
     pub mode: Option<Mode>,
     /// Bytes of each ring; `None` for what fits the machine.
@@ -100,18 +107,17 @@ pub struct Session {
     source: PerfSource,
     sets: Vec<SharedSet>,
     translator: Translator,
+    insight: Insight,
     sorter: Sorter,
-    pairing: Pairing,
+    seal: Seal,
     options: SessionOptions,
     /// Rows that belong at the very beginning.
     opening: Vec<Row>,
     gils: FxHashMap<(i32, u64), detail::Gil>,
-    /// Time of the last row given out.
-    last_time: i64,
     started: Option<i64>,
+    /// Processes that were not there at the last housekeeping.
+    missing: Vec<i32>,
     next_housekeeping: Instant,
-    /// Rows whose time had to be moved forward to keep the order. Zero unless the kernel surprises us.
-    late: u64,
 }
 
 impl Session {
@@ -136,15 +142,15 @@ impl Session {
             source: PerfSource::new(tracefs, perf)?,
             sets: Vec::new(),
             translator: Translator::new(options.syscalls, options.follow_processes, inherits),
+            insight: Insight::start(options.stacks).map_err(SubscribeError::Kernel)?,
             sorter: Sorter::default(),
-            pairing: Pairing::new(),
+            seal: Seal::default(),
             options,
             opening: Vec::new(),
             gils: FxHashMap::default(),
-            last_time: 0,
             started: None,
+            missing: Vec::new(),
             next_housekeeping: Instant::now(),
-            late: 0,
         })
     }
 
@@ -191,7 +197,7 @@ impl Session {
             self.opening = rows;
         }
         self.started = Some(now);
-        self.last_time = now;
+        self.seal.last_time = now;
         self.next_housekeeping = Instant::now() + HOUSEKEEPING;
         Ok(now)
     }
@@ -203,16 +209,21 @@ impl Session {
         let first = rows.len();
         rows.append(&mut self.opening);
         self.drain()?;
+        self.ask(began);
         let (records, horizon) = self.sorter.end_round(began);
         self.pass(records, horizon, rows);
+        if self.insight.collect(horizon, &mut self.translator.roster, rows) {
+            rows[first..].sort_by_key(|row| row.event.time);
+        }
         self.keep_house(horizon, rows);
-        self.seal(first, rows);
+        self.seal.seal(&mut rows[first..]);
         let alive = !self.translator.roster.processes.is_empty();
         Ok(if alive { Status::Running } else { Status::AllGone })
     }
 
-    /// Ends delivery and appends the last rows, `reason` in the last one.
-    pub fn finish(&mut self, reason: &str, rows: &mut Vec<Row>) -> io::Result<()> {
+    /// Ends delivery, appends the last rows, `reason` in the last one, and gives the outcome of the pairing check. The probes are
+    /// gone when it returns.
+    pub fn finish(mut self, reason: &str, rows: &mut Vec<Row>) -> io::Result<Check> {
         let end = monotonic_nanos();
         let first = rows.len();
         rows.append(&mut self.opening);
@@ -222,32 +233,40 @@ impl Session {
         self.drain()?;
         let records = self.sorter.take_until(end);
         self.pass(records, end, rows);
-        if self.late > 0 {
+        self.insight.finish(end, &mut self.translator.roster, rows);
+        rows[first..].sort_by_key(|row| row.event.time);
+        if self.seal.late > 0 {
             let text =
-                format!("{} rows arrived late and were given the time of their predecessor", self.late);
+                format!("{} rows arrived late and were given the time of their predecessor", self.seal.late);
             rows.push(row(end, 0, detail::Note { text }));
         }
-        rows.push(row(end, 0, self.pairing.check().clone()));
-        self.seal(first, rows);
-        // The check row counts what came before it, so it is taken again now that the last rows are in.
-        if let Some(last) = rows.last_mut() {
-            last.detail = Some(self.pairing.check().clone().into());
-        }
-        rows.push(row(end.max(self.last_time), 0, detail::End { reason: reason.to_owned() }));
-        Ok(())
+        self.seal.seal(&mut rows[first..]);
+        let check = self.seal.pairing.check().clone();
+        rows.push(row(self.seal.last_time.max(end), 0, check.clone()));
+        rows.push(row(self.seal.last_time.max(end), 0, detail::End { reason: reason.to_owned() }));
+        Ok(check)
     }
 
     /// The pairing check so far.
     pub fn check(&self) -> &Check {
-        self.pairing.check()
+        self.seal.pairing.check()
     }
 
     fn drain(&mut self) -> io::Result<()> {
         let pending = self.sorter.pending();
         let before = pending.len();
         self.source.drain(pending)?;
-        self.translator.preview(&pending[before..]);
+        self.translator.preview(&pending[before..], &mut self.insight);
         Ok(())
+    }
+
+    /// Asks for the Python stacks that matter now.
+    fn ask(&mut self, now: i64) {
+        let interval_of = |pid| {
+            let intervals = self.gils.iter().filter(|((of, _), _)| *of == pid);
+            intervals.filter_map(|(_, gil)| gil.interval_us).min().map(Duration::from_micros)
+        };
+        self.insight.ask(now, interval_of);
     }
 
     /// Translates records in order and does what they ask for.
@@ -257,7 +276,17 @@ impl Session {
             if self.started.is_some_and(|started| time < started) {
                 continue;
             }
+            let before = rows.len();
             self.translator.translate(record, rows);
+            for row in &rows[before..] {
+                let Event { kind, pid, tid, .. } = row.event;
+                match kind {
+                    Kind::Acquire => self.insight.acquired(time, pid, tid, &mut self.translator.roster),
+                    Kind::ThreadExit => self.insight.end_thread(tid),
+                    Kind::ProcessEnd => self.insight.forget(pid),
+                    _ => {}
+                }
+            }
             for request in std::mem::take(&mut self.translator.requests) {
                 self.serve(request, time, rows);
             }
@@ -277,7 +306,11 @@ impl Session {
                 });
                 rows.extend(event);
             }
-            Request::Interpreter(pid) => self.try_adopt(pid, time, rows),
+            Request::Interpreter(pid) => {
+                self.insight.forget(pid);
+                self.try_adopt(pid, time, rows);
+            }
+            Request::Forked(pid) => self.insight.follow(pid),
             Request::Thread(pid, tid) => {
                 let set =
                     self.translator.roster.processes.get(&pid).and_then(|process| process.python.as_ref());
@@ -308,28 +341,15 @@ impl Session {
                 rows.push(Row { event, detail: Some(facts.into()) });
             }
         }
-        // The record of an end may have been lost.
+        // The record of an end may have been lost; the last records of a process that just ended may still be on their way.
         let gone: Vec<i32> =
             self.translator.roster.processes.keys().copied().filter(|pid| !process::is_alive(*pid)).collect();
-        for pid in gone {
+        for &pid in gone.iter().filter(|pid| self.missing.contains(pid)) {
             self.translator.end_process(time, pid, "exited", rows);
+            self.insight.forget(pid);
         }
-        rows.push(row(time, 0, self.pairing.check().clone()));
-    }
-
-    /// Keeps the order of time and runs the pairing check over the rows from `first` on.
-    fn seal(&mut self, first: usize, rows: &mut [Row]) {
-        for row in &mut rows[first..] {
-            if row.event.time < self.last_time {
-                self.late += u64::from(row.detail.is_none());
-                row.event.time = self.last_time;
-            }
-            self.last_time = row.event.time;
-            match &row.detail {
-                Some(Detail::Lost(lost)) => self.pairing.observe_lost(lost.records),
-                _ => self.pairing.observe(&row.event),
-            }
-        }
+        self.missing = gone;
+        rows.push(row(time, 0, self.seal.pairing.check().clone()));
     }
 
     fn try_adopt(&mut self, pid: i32, time: i64, rows: &mut Vec<Row>) {
@@ -377,6 +397,7 @@ impl Session {
             }
         };
         self.subscribe(pid, Some(set as u16))?;
+        self.insight.follow(pid);
         let probes = self.sets[set].clone();
         if let Some(process) = self.translator.roster.processes.get_mut(&pid) {
             process.detail.command = process::command_line(pid);
@@ -450,7 +471,8 @@ impl Session {
         // The main interpreter's GIL is part of `_PyRuntime`; those of others are allocated.
         let main = python.is_some_and(|python| python.interpreter.contains_address(gil));
         let interval_us = crate::memory::read_u64(pid, gil).ok();
-        detail::Gil { interpreter: main.then_some(0), interval_us }
+        let interpreter = self.insight.interpreter_of(pid, gil).or(main.then_some(0));
+        detail::Gil { interpreter, interval_us }
     }
 }
 

@@ -58,6 +58,11 @@ impl Roster {
         })
     }
 
+    /// Whether `threading` knows the thread, or is known not to.
+    pub(crate) fn is_named(&self, tid: i32) -> bool {
+        self.names.get(&tid).is_some_and(|thread| thread.foreign.is_some())
+    }
+
     /// Forgets a thread that ended. Gives `true` if it was the last of its process.
     pub(crate) fn end_thread(&mut self, pid: i32, tid: i32) -> bool {
         self.names.remove(&tid);

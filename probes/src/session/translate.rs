@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     Row,
+    insight::Insight,
     probe_set::{Role, gil_of},
     roster::{Process, Python, Roster},
 };
@@ -29,6 +30,8 @@ use crate::{
 pub(crate) enum Request {
     /// The process may have become a Python.
     Interpreter(i32),
+    /// A process was forked off one that runs Python.
+    Forked(i32),
     /// A thread must be subscribed to: `pid`, `tid`. (Only where subscriptions are not inherited.)
     Thread(i32, i32),
     /// A GIL was seen for the first time: `pid`, address.
@@ -88,8 +91,13 @@ impl Translator {
     }
 
     /// Looks at records before their turn, for what must be known early.
-    pub(crate) fn preview(&mut self, records: &[Record]) {
+    pub(crate) fn preview(&mut self, records: &[Record], insight: &mut Insight) {
         for record in records {
+            if let Body::Probe { probe, .. } = record.body
+                && let Role::Gil { site, .. } = self.roles[usize::from(probe)]
+            {
+                insight.glimpse(record.time, kind_of(site), record.pid, record.tid);
+            }
             if let Body::SyscallEnter { nr, arguments } = record.body {
                 match i16::try_from(nr) {
                     Ok(CLOSE) => self.descriptors.note_close(record.pid, arguments[0] as i32, record.time),
@@ -111,10 +119,7 @@ impl Translator {
             return;
         }
         // The subscription of its maker, which the thread also has of its own.
-        if origin.tid != tid
-            && self.owned.contains(&Origin { tid, ..origin })
-            && !matches!(body, Body::Fork { .. })
-        {
+        if origin.tid != tid && self.owned.contains(&Origin { tid, ..origin }) {
             return;
         }
         let Some(process) = self.roster.processes.get(&pid) else {
@@ -167,11 +172,7 @@ impl Translator {
     ) {
         match self.roles[usize::from(probe)] {
             Role::Gil { site, cond } => {
-                let kind = match site {
-                    SiteKind::Wait => Kind::Wait,
-                    SiteKind::Acquire => Kind::Acquire,
-                    SiteKind::Release => Kind::Release,
-                };
+                let kind = kind_of(site);
                 let gil = gil_of(site, cond, argument, load_bias);
                 let event = at(kind).of_gil(gil);
                 if self.gils.insert((event.pid, gil)) {
@@ -249,6 +250,7 @@ impl Translator {
                 && child.python.is_some()
             {
                 rows.push(Row::of(Event { tid: 0, ..start }, child.detail.clone()));
+                self.requests.push(Request::Forked(child_pid));
             }
         }
         if let Some(process) = self.roster.processes.get_mut(&child_pid) {
@@ -313,6 +315,14 @@ impl Translator {
         if let Some(news) = self.roster.learn_os_name(event.tid, name) {
             rows.push(Row::of(event, news));
         }
+    }
+}
+
+fn kind_of(site: SiteKind) -> Kind {
+    match site {
+        SiteKind::Wait => Kind::Wait,
+        SiteKind::Acquire => Kind::Acquire,
+        SiteKind::Release => Kind::Release,
     }
 }
 
