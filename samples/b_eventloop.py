@@ -32,12 +32,15 @@ DRAW = b"D"
 def event_loop(display, draws):
     poll = select.poll()
     poll.register(display, select.POLLIN)
-    while True:
-        poll.poll()
-        event = display.recv(EVENT.size, socket.MSG_WAITALL)
-        if not event:
-            return
-        on_key(display, event, draws)
+    try:
+        while True:
+            poll.poll()
+            event = display.recv(EVENT.size, socket.MSG_WAITALL)
+            if not event:
+                return
+            on_key(display, event, draws)
+    except ConnectionError:
+        pass  # the display server has gone
 
 
 def on_key(display, event, draws):

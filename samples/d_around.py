@@ -177,6 +177,10 @@ def main():
         sys.exit("d_around: --mode {} needs CPython {}.{} or newer{}, this is {}; on Debian, samples/debian-pythons.sh "
                  "fetches some".format(options.mode, needed[0], needed[1], instead, sys.version.split()[0]))
 
+    if kind is LegacySubinterpreterWorker:
+        # Where the workers do not let go for one another, they do not for the main thread's signal handler either.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     workers = [kind(index) for index in range(options.threads)]
     pids = []
     try:

@@ -213,8 +213,11 @@ def main():
         hold = fit(HOLDERS[options.which], options.hold_ms)
 
         def echo():
-            connection.send(MESSAGE)
-            connection.recv(65536)
+            try:
+                connection.send(MESSAGE)
+                connection.recv(65536)
+            except OSError:
+                io.keep_on.clear()  # the echo process has gone: we are ending
 
         io = Phase("io", echo)
         holders = [Phase("holder" if index == 0 else "holder-{}".format(index), hold)
