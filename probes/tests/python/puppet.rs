@@ -35,6 +35,20 @@ def churn(ready):
     ready.set()
     while not stop:
         leaf_b(3); fib(8); sorted([3, 1, 2], key=leaf_a)
+def burn(n):
+    for _ in range(n): pass
+def lopsided(ready):
+    ready.set()
+    while not stop:
+        burn(6000)
+        burn(2000)
+def lopsided_c(ready):
+    import ctypes
+    usleep = ctypes.PyDLL(None).usleep  # holds the GIL
+    ready.set()
+    while not stop:
+        usleep(3000)
+        usleep(1000)
 def unknown(ready, ids):
     ids.append(threading.get_native_id())
     park(ready)
