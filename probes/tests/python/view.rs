@@ -188,39 +188,44 @@ fn believed_stacks_of_a_thread_that_never_stops_calling_are_whole() {
     );
 }
 
-/// Share of the first of the two lines of the loop of `function`, by samples of its thread.
-fn share_of_first_line(puppet: &mut Puppet, function: &str, count: usize, pause: Duration) -> f64 {
-    let tid = puppet.tell_tid(&format!("start('{function}', {function})"));
-    let lines = puppet.tell(&format!(
-        "import dis, inspect\nloop = [line for _, line in dis.findlinestarts({function}.__code__) if line]\nsay(max(loop))"
-    ));
-    let last = i32::try_from(lines.as_i64().unwrap()).unwrap();
+/// How much of the time on its two lines of work a lopsided thread spends on the first, by samples and by its own measure.
+fn shares_of_first_line(puppet: &mut Puppet, work: &str, long: u32, short: u32) -> (f64, f64) {
+    let tid = puppet.tell_tid(&format!("start('lopsided', lopsided, {work}, {long}, {short})"));
+    let define = puppet.tell("say(lopsided.__code__.co_firstlineno)").as_i64().unwrap();
+    let lines = [define + 4, define + 6];
     let mut view = PythonView::open(puppet.pid()).unwrap();
-    let (mut first, mut all) = (0, 0);
-    for _ in 0..count {
+    puppet.tell("spent[:] = 0.0, 0.0");
+    let mut counts = [0.0, 0.0];
+    for _ in 0..600 {
         let sample = view.sample(Want::StacksOf(vec![tid])).unwrap();
-        let frames = sample.threads.iter().flat_map(|thread| &thread.frames);
-        for line in frames.filter(|frame| frame.function == function).map(|frame| frame.line) {
-            all += usize::from(line == last || line == last - 1);
-            first += usize::from(line == last - 1);
+        for frame in sample.threads.iter().flat_map(|thread| &thread.frames) {
+            for (line, count) in lines.iter().zip(&mut counts) {
+                *count += f64::from(u8::from(frame.function == "lopsided" && i64::from(frame.line) == *line));
+            }
         }
         // Not a wait for anything: the samples are to be spread over many turns of the loop.
-        std::thread::sleep(pause);
+        std::thread::sleep(Duration::from_micros(1700));
     }
-    assert!(all * 10 > count * 9, "{all} of {count} samples are on the two lines");
-    first as f64 / all as f64
+    let spent: [f64; 2] = serde_json::from_value(puppet.tell("say(spent)")).unwrap();
+    puppet.tell(
+        "stop = True\nfor t in threading.enumerate():\n    if t.name == 'lopsided': t.join()\nstop = False",
+    );
+    let all = counts[0] + counts[1];
+    assert!(all > 500.0, "{all} of 600 samples are on the two lines");
+    (counts[0] / all, spent[0] / (spent[0] + spent[1]))
 }
 
 #[test]
-fn of_two_lines_that_alternate_three_to_one_the_first_gets_three_quarters() {
+fn of_two_lines_that_alternate_three_to_one_each_gets_its_share_of_the_samples() {
     under_every(
         |_| true,
         |puppet| {
-            for function in ["lopsided", "lopsided_c"] {
-                let share = share_of_first_line(puppet, function, 600, Duration::from_micros(1700));
-                println!("{function}: {share:.3}");
-                assert!((0.65..0.85).contains(&share));
-                puppet.tell("stop = True\nfor t in threading.enumerate():\n    if t.name.startswith('lop'): t.join()\nstop = False");
+            let in_python = shares_of_first_line(puppet, "burn", 6000, 2000);
+            puppet.tell("import ctypes; usleep_with_gil = ctypes.PyDLL(None).usleep");
+            let in_c = shares_of_first_line(puppet, "usleep_with_gil", 3000, 1000);
+            for (sampled, measured) in [in_python, in_c] {
+                println!("sampled {sampled:.3}, measured {measured:.3}");
+                assert!((sampled - measured).abs() < 0.1);
             }
         },
     );
