@@ -65,8 +65,10 @@ enum Aim {
 impl Spy {
     pub(super) fn open(pid: i32) -> Result<(Spy, Found), PythonViewError> {
         let config = Config { blocking: LockingStrategy::NonBlocking, native: false, ..Config::default() };
-        let opened = quietly(|| PythonSpy::new(pid, &config))
-            .map_err(|why| PythonViewError::NoInterpreter { pid, why })?;
+        let opened = quietly(|| PythonSpy::new(pid, &config)).map_err(|why| match deleted_library(pid) {
+            Some(path) => PythonViewError::LibraryDeleted { pid, path },
+            None => PythonViewError::NoInterpreter { pid, why },
+        })?;
         let version = opened.version.to_string();
         let is_known = opened.version.major == 3;
         let Some(layout) = Layout::of(opened.version.minor).filter(|_| is_known) else {
@@ -138,6 +140,16 @@ impl Spy {
         self.spy.addresses.interpreter_address = usize_from(thread.cell.wrapping_sub(self.threads_offset));
         quietly(|| self.spy.get_stack_traces())
     }
+}
+
+/// The path of a libpython that is mapped and whose file is gone.
+fn deleted_library(pid: i32) -> Option<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let mut paths = maps.lines().filter_map(|line| Some(&line[line.find('/')?..]));
+    paths.find_map(|path| {
+        let path = path.strip_suffix(" (deleted)")?;
+        path.contains("/libpython").then(|| path.to_owned())
+    })
 }
 
 /// Where to aim for a thread. `word` reads a word of the target.

@@ -26,6 +26,17 @@ pub enum PythonViewError {
         /// `py-spy`'s own words.
         why: String,
     },
+    /// The file of its libpython is not there any more, as after an upgrade; `py-spy` cannot do without.
+    #[error(
+        "no Python names or stacks of process {pid}: its libpython was deleted or replaced on disk since it started, \
+         and py-spy needs the file; restart the process to have them: {path}"
+    )]
+    LibraryDeleted {
+        /// The process.
+        pid: i32,
+        /// The path that it had.
+        path: String,
+    },
     /// An interpreter whose layouts are not known.
     #[error(
         "no Python names or stacks of process {pid}: CPython {version} is not among those that can be read (3.8 to 3.15)"

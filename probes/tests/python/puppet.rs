@@ -35,6 +35,18 @@ def churn(ready):
     ready.set()
     while not stop:
         leaf_b(3); fib(8); sorted([3, 1, 2], key=leaf_a)
+def burn(n):
+    for _ in range(n): pass
+spent = [0.0, 0.0]
+def lopsided(ready, work, long, short):
+    ready.set()
+    while not stop:
+        start_of_long = time.perf_counter()
+        work(long)
+        start_of_short = time.perf_counter()
+        work(short)
+        spent[0] += start_of_short - start_of_long
+        spent[1] += time.perf_counter() - start_of_short
 def unknown(ready, ids):
     ids.append(threading.get_native_id())
     park(ready)

@@ -1,6 +1,7 @@
 //! The view of one process.
 
 use std::{
+    io::Read,
     process::Command,
     time::{Duration, Instant},
 };
@@ -187,10 +188,53 @@ fn believed_stacks_of_a_thread_that_never_stops_calling_are_whole() {
     );
 }
 
+/// How much of the time on its two lines of work a lopsided thread spends on the first, by samples and by its own measure.
+fn shares_of_first_line(puppet: &mut Puppet, work: &str, long: u32, short: u32) -> (f64, f64) {
+    let tid = puppet.tell_tid(&format!("start('lopsided', lopsided, {work}, {long}, {short})"));
+    let define = puppet.tell("say(lopsided.__code__.co_firstlineno)").as_i64().unwrap();
+    let lines = [define + 4, define + 6];
+    let mut view = PythonView::open(puppet.pid()).unwrap();
+    puppet.tell("spent[:] = 0.0, 0.0");
+    let mut counts = [0.0, 0.0];
+    for _ in 0..600 {
+        let sample = view.sample(Want::StacksOf(vec![tid])).unwrap();
+        for frame in sample.threads.iter().flat_map(|thread| &thread.frames) {
+            for (line, count) in lines.iter().zip(&mut counts) {
+                *count += f64::from(u8::from(frame.function == "lopsided" && i64::from(frame.line) == *line));
+            }
+        }
+        // Not a wait for anything: the samples are to be spread over many turns of the loop.
+        std::thread::sleep(Duration::from_micros(1700));
+    }
+    let spent: [f64; 2] = serde_json::from_value(puppet.tell("say(spent)")).unwrap();
+    puppet.tell(
+        "stop = True\nfor t in threading.enumerate():\n    if t.name == 'lopsided': t.join()\nstop = False",
+    );
+    let all = counts[0] + counts[1];
+    assert!(all > 500.0, "{all} of 600 samples are on the two lines");
+    (counts[0] / all, spent[0] / (spent[0] + spent[1]))
+}
+
+#[test]
+fn of_two_lines_that_alternate_three_to_one_each_gets_its_share_of_the_samples() {
+    under_every(
+        |_| true,
+        |puppet| {
+            let in_python = shares_of_first_line(puppet, "burn", 6000, 2000);
+            puppet.tell("import ctypes; usleep_with_gil = ctypes.PyDLL(None).usleep");
+            let in_c = shares_of_first_line(puppet, "usleep_with_gil", 3000, 1000);
+            for (sampled, measured) in [in_python, in_c] {
+                println!("sampled {sampled:.3}, measured {measured:.3}");
+                assert!((sampled - measured).abs() < 0.1);
+            }
+        },
+    );
+}
+
 #[test]
 fn threads_in_sub_interpreters_are_seen_with_their_interpreter_and_its_gil() {
     under_every(
-        |minor| minor >= 12,
+        |_| true,
         |puppet| {
             let tids = puppet.tell(
                 r#"
@@ -198,7 +242,9 @@ try: import _interpreters as subs
 except ImportError: import _xxsubinterpreters as subs
 import os
 def in_sub(ready, code):
-    sub = subs.create('isolated') if hasattr(subs, 'exec') else subs.create(isolated=True)
+    if sys.version_info >= (3, 13): sub = subs.create('isolated')
+    elif sys.version_info >= (3, 10): sub = subs.create(isolated=True)
+    else: sub = subs.create()
     ready.set()
     subs.run_string(sub, code)
 pipes = [os.pipe() for _ in range(2)]
@@ -218,10 +264,11 @@ say(tids)"#,
             let interpreters = view.interpreters();
             assert_eq!(interpreters.len(), 3);
             assert_eq!(interpreters[0].id, 0);
-            let mut gils: Vec<_> = interpreters.iter().map(|it| it.gil_address.unwrap()).collect();
+            let mut gils: Vec<u64> = interpreters.iter().filter_map(|it| it.gil_address).collect();
             gils.sort_unstable();
             gils.dedup();
-            assert_eq!(gils.len(), 3, "each has its own GIL");
+            let own_gils = if puppet.minor >= 12 { 3 } else { 0 };
+            assert_eq!(gils.len(), own_gils, "from 3.12 each has its own GIL");
             for gil in gils {
                 assert_eq!(gil_facts(puppet.pid(), gil).unwrap().interval_us, 5000);
             }
@@ -354,6 +401,40 @@ fn an_interpreter_that_was_deleted_or_replaced_on_disk_is_viewed() {
 }
 
 #[test]
+fn a_libpython_that_was_deleted_is_viewed_or_the_reason_is_said() {
+    for interpreter in interpreters() {
+        let maps = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let Some(puppet) = Puppet::start(&interpreter) else {
+            continue;
+        };
+        let is_host = !interpreter.starts_with("/var/tmp");
+        let library = maps(puppet.pid()).lines().find_map(|line| {
+            line.split_whitespace().nth(5).filter(|path| path.contains("/libpython3")).map(str::to_owned)
+        });
+        let Some(library) = library.filter(|_| is_host) else {
+            continue;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join(std::path::Path::new(&library).file_name().unwrap());
+        std::fs::copy(&library, &copy).unwrap();
+        let mut command = Command::new(&interpreter);
+        command.env("LD_LIBRARY_PATH", folder.path());
+        let mut puppet = Puppet::start_by(command, &interpreter).unwrap();
+        let tid = puppet.tell_tid("start('parked', park)");
+        std::fs::remove_file(&copy).unwrap();
+        let name = copy.file_name().unwrap().to_str().unwrap();
+        println!("{}", maps(puppet.pid()).lines().find(|line| line.contains(name)).unwrap());
+        match PythonView::open(puppet.pid()) {
+            Ok(mut view) => {
+                let sample = view.sample(Want::StacksOf(vec![tid])).unwrap();
+                assert_eq!(sample.threads[0].frames[0].function, "park");
+            }
+            Err(error) => assert!(matches!(error, PythonViewError::LibraryDeleted { .. }), "{error}"),
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_viewed_is_said_in_a_sentence() {
     assert!(matches!(PythonView::open(i32::MAX), Err(PythonViewError::Gone { .. })));
     let mut cat = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
@@ -362,6 +443,31 @@ fn what_cannot_be_viewed_is_said_in_a_sentence() {
     assert!(matches!(error, PythonViewError::NoInterpreter { .. }));
     drop(cat.stdin.take());
     cat.wait().unwrap();
+}
+
+#[test]
+fn versions_that_are_too_old_are_named() {
+    let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), std::path::PathBuf::from);
+    for version in ["2.7", "3.6", "3.7"] {
+        let installed = std::fs::read_dir(home.join(".pyenv/versions")).into_iter().flatten().flatten();
+        let paths = installed.map(|it| it.path().join(format!("bin/python{version}")));
+        let Some(interpreter) = paths.into_iter().find(|path| path.exists()) else {
+            println!("skipped: no CPython {version} here");
+            continue;
+        };
+        let mut child = Command::new(interpreter)
+            .args(["-c", "import sys; sys.stdout.write('x'); sys.stdout.flush(); sys.stdin.read()"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let error = PythonView::open(i32::try_from(child.id()).unwrap()).err().unwrap();
+        assert!(matches!(error, PythonViewError::Unsupported { .. }), "{error}");
+        assert!(error.to_string().contains(version));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A thread that looks into several processes: stacks at a rate, stacks when asked, and names as threads come and go.
 //!
 //! All reading of Python memory happens on this one thread, so that nobody who drains rings ever waits for it, and so that
-//! one [`Budget`](budget::Budget) holds for all of it. It is asked through [`StackSampler`] and tells through a bounded channel of [`PythonNews`].
+//! one budget holds for all of it. It is asked through [`StackSampler`] and tells through a bounded channel of [`PythonNews`].
 
 mod budget;
 mod target;
