@@ -5,9 +5,11 @@ use rustc_hash::FxHashMap;
 use super::{
     View, code, lanes,
     stalls::{Stalls, Sums},
+};
+use crate::{
+    Convoy, holds, report,
     words::{per_second, share},
 };
-use crate::{Convoy, holds, report};
 
 pub(super) fn convoys(view: &View, stalls: &Stalls) -> (Vec<report::Convoy>, Vec<report::Victim>) {
     let mut rows: Vec<(i64, report::Convoy)> = Vec::new();

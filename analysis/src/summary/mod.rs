@@ -10,7 +10,6 @@ mod lanes;
 mod long_holds;
 mod stalls;
 mod verdict;
-mod words;
 
 use gilscope_trace::syscalls;
 

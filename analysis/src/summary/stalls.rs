@@ -243,7 +243,7 @@ impl Sums {
             .map(|(thread, ns)| report::Share {
                 tid: view.tid(thread),
                 name: view.name(thread),
-                share: super::words::share(ns, self.stalled_ns),
+                share: crate::words::share(ns, self.stalled_ns),
             })
             .collect()
     }

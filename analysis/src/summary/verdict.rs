@@ -1,13 +1,10 @@
 //! The judgement in plain sentences: each with the figures behind it, and advice only where the trace holds its evidence.
 
-use super::{
-    View,
-    stalls::Stalls,
-    words::{count, list, percent, plural, rate, share, time},
-};
+use super::{View, stalls::Stalls};
 use crate::{
     Report,
     report::{LongHold, Severity, Verdict, Victim},
+    words::{count, list, percent, plural, rate, share, time},
 };
 
 /// Part of the victim's time that stalls must take to be a problem, and to be worth a word.
