@@ -73,7 +73,8 @@ pub(super) fn gils(out: &mut String, report: &Report) {
         let mut line = |name: &str, ns: i64, style: anstyle::Style, note: String| {
             let part = share(ns, gil.lifetime_ns);
             let bar = bar(part, 30);
-            let _ = writeln!(out, "  {name:<10} {:>6}  {style}{bar:<30}{style:#}  {note}", percent(part));
+            let pad = " ".repeat(if note.is_empty() { 0 } else { 32 - bar.chars().count().min(30) });
+            let _ = writeln!(out, "  {name:<10} {:>6}  {style}{bar}{style:#}{pad}{note}", percent(part));
         };
         let descheduled = match gil.descheduled_ns {
             0 => String::new(),
@@ -98,11 +99,16 @@ pub(super) fn gils(out: &mut String, report: &Report) {
     }
 }
 
-fn name_of(thread: &Thread) -> String {
-    match (thread.incarnation, thread.foreign) {
-        (0, Some(true)) => format!("{} (foreign)", thread.name),
-        (0, _) => thread.name.clone(),
-        (before, _) => format!("{} (#{})", thread.name, before + 1),
+/// The name of a thread in a list that does not show its ID.
+fn name_of(report: &Report, thread: &Thread) -> String {
+    report.label(thread.tid, &thread.name)
+}
+
+/// The name of a thread, and whether `threading` does not know it.
+fn with_kind(thread: &Thread) -> String {
+    match thread.foreign {
+        Some(true) => format!("{} (foreign)", fit(&thread.name, 10)),
+        _ => thread.name.clone(),
     }
 }
 
@@ -132,7 +138,7 @@ pub(super) fn threads(out: &mut String, report: &Report, top: usize) {
             22,
         );
         vec![
-            fit(&name_of(thread), 20).into(),
+            fit(&with_kind(thread), 20).into(),
             thread.tid.to_string().into(),
             bar,
             percent(of(thread.held_ns)).into(),
@@ -162,7 +168,7 @@ pub(super) fn waits(out: &mut String, report: &Report, top: usize) {
     let rows = report.threads.iter().take(top).map(|thread| {
         let waits = &thread.wait_ns;
         vec![
-            fit(&name_of(thread), 20).into(),
+            fit(&name_of(report, thread), 20).into(),
             count(thread.acquisitions).into(),
             count(thread.contended).into(),
             count(thread.forced_releases).into(),
@@ -195,7 +201,7 @@ pub(super) fn histogram(out: &mut String, report: &Report, top: usize) {
             let place = (bucket.from_ns / 1000).checked_ilog2().map_or(0, |log| log as usize + 1);
             counts[place.min(BUCKETS - 1)] += bucket.count;
         }
-        let _ = writeln!(out, "  {:<20} {}", fit(&name_of(thread), 20), spark(&counts).trim_end());
+        let _ = writeln!(out, "  {:<20} {}", fit(&name_of(report, thread), 20), spark(&counts).trim_end());
     }
 }
 
@@ -222,7 +228,7 @@ pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
     let rows = rows.into_iter().take(top).map(|(thread, call)| {
         let each = |ns: i64| time(ns / call.calls.max(1) as i64);
         vec![
-            fit(&name_of(thread), 20).into(),
+            fit(&name_of(report, thread), 20).into(),
             fit(&call.name, 14).into(),
             count(call.calls).into(),
             each(call.kernel_ns).into(),
@@ -249,9 +255,13 @@ pub(super) fn blame(out: &mut String, report: &Report, top: usize) {
         Column::Left("", 30),
     ];
     let rows = report.blame.iter().take(top).map(|blame| {
+        let holder = match blame.holder_tid {
+            Some(tid) => report.label(tid, &blame.holder),
+            None => blame.holder.clone(),
+        };
         vec![
-            fit(&blame.waiter, 22).into(),
-            fit(&blame.holder, 26).into(),
+            fit(&report.label(blame.waiter_tid, &blame.waiter), 22).into(),
+            fit(&holder, 26).into(),
             time(blame.ns).into(),
             Cell::from(bar(share(blame.ns, most.ns), 30)).styled(RED),
         ]
@@ -260,8 +270,10 @@ pub(super) fn blame(out: &mut String, report: &Report, top: usize) {
     more(out, report.blame.len(), top);
 }
 
-fn culprits(shares: &[Share]) -> String {
-    let shares = shares.iter().take(3).map(|culprit| format!("{} {}", culprit.name, percent(culprit.share)));
+fn culprits(report: &Report, shares: &[Share]) -> String {
+    let label = |culprit: &Share| report.label(culprit.tid, &culprit.name);
+    let shares =
+        shares.iter().take(3).map(|culprit| format!("{} {}", label(culprit), percent(culprit.share)));
     shares.collect::<Vec<_>>().join(", ")
 }
 
@@ -286,13 +298,13 @@ pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
         vec![
             format!("{:.3} s", convoy.start_ns as f64 / 1e9).into(),
             format!("{:.3} s", convoy.end_ns as f64 / 1e9).into(),
-            fit(&convoy.victim.name, 16).into(),
+            fit(&report.label(convoy.victim.tid, &convoy.victim.name), 16).into(),
             count(convoy.stalls).into(),
             count(convoy.releases).into(),
             time(convoy.stalled_ns).into(),
             time(convoy.io_ns).into(),
             rate(convoy.calls_per_second).into(),
-            fit(&culprits(&convoy.culprits), 17).into(),
+            fit(&culprits(report, &convoy.culprits), 17).into(),
         ]
     });
     table(out, &columns, rows);
@@ -331,7 +343,11 @@ pub(super) fn code(out: &mut String, report: &Report, top: usize) {
     heading(out, "What the holders ran during stalls", &aside);
     code_rows(out, &report.code, top);
     for victim in report.victims.iter().filter(|victim| !victim.victim_code.is_empty()).take(3) {
-        heading(out, &format!("Where {} stalled", fit(&victim.victim.name, 40)), "");
+        heading(
+            out,
+            &format!("Where {} stalled", fit(&report.label(victim.victim.tid, &victim.victim.name), 40)),
+            "",
+        );
         code_rows(out, &victim.victim_code, 3);
     }
 }
@@ -355,7 +371,7 @@ pub(super) fn long_holds(out: &mut String, report: &Report, top: usize) {
             (None, None) => String::from("not sampled"),
         };
         vec![
-            fit(&hold.name, 18).into(),
+            fit(&report.label(hold.tid, &hold.name), 18).into(),
             count(hold.holds).into(),
             time(hold.longest_ns).into(),
             time(hold.stalled_ns).into(),
@@ -379,18 +395,21 @@ pub(super) fn stalls(out: &mut String, report: &Report, top: usize) {
         Column::Left("held by", 42),
     ];
     let rows = report.stalls.iter().take(top).map(|stall| {
-        let mut holders: Vec<(&str, i64)> = Vec::new();
+        let mut holders: Vec<(i32, &str, i64)> = Vec::new();
         for held in &stall.holders {
             match holders.last_mut() {
-                Some((name, ns)) if *name == held.name => *ns += held.duration_ns,
-                _ => holders.push((&held.name, held.duration_ns)),
+                Some((tid, _, ns)) if *tid == held.tid => *ns += held.duration_ns,
+                _ => holders.push((held.tid, &held.name, held.duration_ns)),
             }
         }
-        let holders: Vec<String> = holders.iter().map(|(name, ns)| format!("{name} {}", time(*ns))).collect();
+        let holders: Vec<String> = holders
+            .iter()
+            .map(|&(tid, name, ns)| format!("{} {}", report.label(tid, name), time(ns)))
+            .collect();
         let took = format!("{}{}", if stall.open { "≥" } else { "" }, time(stall.duration_ns));
         vec![
             format!("{:.6} s", stall.start_ns as f64 / 1e9).into(),
-            fit(&stall.name, 18).into(),
+            fit(&report.label(stall.tid, &stall.name), 18).into(),
             took.into(),
             fit(stall.after_call.as_deref().unwrap_or("-"), 12).into(),
             fit(&holders.join(", "), 42).into(),
