@@ -118,10 +118,10 @@ impl<'a> Drawing<'a> {
                         );
                     });
                 }
-                // A waiter comes back for every switch interval that passes.
-                waited = if now == 'w' && before == Some('w') { waited + self.scale_ns } else { 0 };
-                if waited >= 5_000_000 {
-                    row(4, event(time, Kind::Wait).of_gil(line.gil));
+                // A waiter comes back for every switch interval that passes, and asks.
+                waited = if before == Some('w') { waited + self.scale_ns } else { 0 };
+                if waited >= self.interval_us.map_or(5_000_000, |us| us as i64 * 1000) {
+                    rows.push((time, 0, event(time, Kind::Wait).of_gil(line.gil), None));
                     waited = 0;
                 }
                 if before == Some('x') && now != 'x' {

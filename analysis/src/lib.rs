@@ -6,6 +6,7 @@
 //!   [`Convoy`]. Hot parts are structures of arrays that refer to each other by index.
 
 pub mod clean;
+pub mod compare;
 mod convoy;
 pub mod drawn;
 mod engine;
@@ -18,6 +19,7 @@ mod stacks;
 pub mod stall;
 pub mod state;
 mod summary;
+pub mod words;
 
 pub use convoy::Convoy;
 pub use engine::Engine;

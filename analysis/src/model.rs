@@ -125,9 +125,18 @@ pub struct Gil {
     pub holds: Holds,
     /// Spans in which nobody is known to have held it, nor that it was free: before its first event, or lost records.
     pub unknown: Spans,
+    /// Holds whose holder was asked to let go, as place in `holds`, and when it was asked first; ascending. A waiter asks
+    /// when a whole switch interval has passed under the same holder: its second `wait` tells.
+    pub requests: Vec<(u32, i64)>,
 }
 
 impl Gil {
+    /// When the holder of the hold at `place` was first asked to let go.
+    pub fn asked(&self, place: usize) -> Option<i64> {
+        let found = self.requests.binary_search_by_key(&place, |&(hold, _)| hold as usize).ok()?;
+        Some(self.requests[found].1)
+    }
+
     /// Its switch interval in ns; the default if it could not be read.
     pub fn interval_ns(&self) -> i64 {
         self.detail

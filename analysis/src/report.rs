@@ -44,6 +44,16 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
+impl Report {
+    /// What to call a thread in a text: its name, and its ID where several of the report have that name.
+    pub fn label(&self, tid: i32, name: &str) -> String {
+        match self.threads.iter().filter(|thread| thread.name == name).nth(1) {
+            Some(_) => format!("{name} #{tid}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
 /// The trace and the range reported on.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Trace {
@@ -360,7 +370,7 @@ pub struct Victim {
     pub stall_p50_ns: i64,
     /// Part of the victim's lifetime in the range that the stalls took, 0 to 1.
     pub share: f64,
-    /// The ceiling: releases per second if nothing but the stalls took time.
+    /// The ceiling where every release stalls: stalls per second of stalled time. A request of two calls has half of it.
     pub calls_per_second: f64,
     /// Releases per second that there were.
     pub observed_calls_per_second: f64,
@@ -395,7 +405,7 @@ pub struct Convoy {
     pub stalled_ns: i64,
     /// Time in system calls between the releases and the stalls.
     pub io_ns: i64,
-    /// The ceiling: releases per second if nothing but the stalls took time.
+    /// The ceiling where every release stalls: stalls per second of stalled time. A request of two calls has half of it.
     pub calls_per_second: f64,
     /// Releases per second that there were.
     pub observed_calls_per_second: f64,

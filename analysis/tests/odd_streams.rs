@@ -132,7 +132,7 @@ fn check(model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_stream_adds_up(rows in prop::collection::vec(row(), 0..120), settle_every in 1..40_usize) {

@@ -92,16 +92,16 @@ fn a_holder_that_was_descheduled_is_told_from_one_that_computed() {
     let report = report(
         "
         io   hhswwwwwwwwwwwww
-        cpu  wwhhdddddddddhhh
+        cpu  wwhhddddddddddhh
         ",
         30,
     );
     let descheduled = report.verdicts.iter().find(|verdict| verdict.kind == "descheduled").unwrap();
     assert!(descheduled.advice.contains("quota"));
-    assert_eq!(report.gils[0].descheduled_ns, 30 * 9 * MS);
+    assert_eq!(report.gils[0].descheduled_ns, 30 * 10 * MS);
     assert!(
         report.verdicts.iter().all(|verdict| verdict.kind != "long-holds"),
-        "without the 9 ms it held for 5"
+        "it lets go 2 ms after it runs again"
     );
 }
 

@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use gilscope_probes::syscalls::SyscallSet;
 
+use crate::report::{CompareArguments, ReportArguments};
+
 /// Records who waits for, takes and releases the GIL of a running CPython, and shows who stalled whom.
 #[derive(Parser, Debug)]
 #[command(name = "gilscope", version, max_term_width = 100)]
@@ -22,6 +24,10 @@ pub(crate) enum Command {
     Attach(AttachArguments),
     /// Start a command and record it until it ends; its exit status is ours.
     Record(RecordArguments),
+    /// Explain a trace: who stalled whom, in figures and in words.
+    Report(ReportArguments),
+    /// What changed from one trace to another.
+    Compare(CompareArguments),
     /// Can this machine trace, can this process be traced, and how.
     Doctor(DoctorArguments),
     /// Wait for a byte, then become another program. `record` starts its command through it.

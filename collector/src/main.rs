@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod logging;
 mod recording;
+mod report;
 
 use std::process::ExitCode;
 

@@ -25,7 +25,7 @@ impl Engine {
         let waits = self.live[thread as usize].waits;
         if waits != NONE {
             if self.model.stalls[waits as usize].gil == gil {
-                return;
+                return self.wait_again(now, thread, gil);
             }
             self.close_stall(now, thread, stall::OPEN_END);
         }
@@ -64,6 +64,7 @@ impl Engine {
             flags,
         });
         live.waits = index;
+        live.slept = now;
         live.known = true;
         live.seen = true;
         self.owners[gil as usize].waiters.push(thread);
@@ -159,7 +160,7 @@ impl Engine {
                 Holder::Thread(_) => self.model.check.released_by_other += 1,
             }
         }
-        let requested = place != NONE && self.is_requested(now, thread, gil);
+        let requested = place != NONE && self.is_requested(now, thread, gil, place);
         let live = &mut self.live[thread as usize];
         live.known = true;
         live.seen = true;
@@ -205,9 +206,30 @@ impl Engine {
         })
     }
 
-    /// Whether at `now` a thread other than `thread` has waited long enough to have asked for the GIL.
-    fn is_requested(&self, now: i64, thread: u32, gil: u32) -> bool {
-        let enough = nearly(self.model.gils[gil as usize].interval_ns());
+    /// A waiter sleeps once more. If it has slept for an interval under the same holder it has asked that to let go; else it
+    /// was woken, and another thread was faster.
+    fn wait_again(&mut self, now: i64, thread: u32, gil: u32) {
+        let slept = std::mem::replace(&mut self.live[thread as usize].slept, now);
+        let Holder::Thread(holder) = self.owners[gil as usize].holder else {
+            return;
+        };
+        let place = self.live[holder as usize].hold;
+        let gil = &mut self.model.gils[gil as usize];
+        let same_holder = gil.holds.starts.get(place as usize).is_some_and(|&start| start <= slept);
+        let asked_before = gil.requests.last().is_some_and(|&(hold, _)| hold == place);
+        if same_holder && !asked_before && now.saturating_sub(slept) >= nearly(gil.interval_ns()) {
+            gil.requests.push((place, now));
+        }
+    }
+
+    /// Whether the holder of the hold at `place`, which is the last, was asked to let go. Of one that had begun before records did,
+    /// it is taken for granted where another thread has waited for an interval.
+    fn is_requested(&self, now: i64, thread: u32, gil: u32, place: u32) -> bool {
+        let this = &self.model.gils[gil as usize];
+        if this.holds.flags[place as usize] & holds::OPEN_START == 0 {
+            return this.requests.last().is_some_and(|&(hold, _)| hold == place);
+        }
+        let enough = nearly(this.interval_ns());
         self.owners[gil as usize].waiters.iter().any(|&waiter| {
             let stall = self.model.stalls.get(self.live[waiter as usize].waits as usize);
             waiter != thread && stall.is_some_and(|stall| now.saturating_sub(stall.start) >= enough)

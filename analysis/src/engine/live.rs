@@ -19,8 +19,9 @@ pub(super) struct Live {
     /// The GIL it holds, and the place of that hold.
     pub(super) holds: u32,
     pub(super) hold: u32,
-    /// The stall it is in.
+    /// The stall it is in, and when it last began to sleep for an interval.
     pub(super) waits: u32,
+    pub(super) slept: i64,
     /// Since when it has no processor, and whether it was preempted.
     pub(super) off_cpu: Option<(i64, bool)>,
     /// When it last got a processor.
@@ -48,6 +49,7 @@ impl Live {
             holds: NONE,
             hold: NONE,
             waits: NONE,
+            slept: i64::MIN,
             off_cpu: None,
             on_cpu: i64::MIN,
             call: None,
@@ -68,7 +70,7 @@ pub(super) struct After {
     pub(super) gil: u32,
     /// Place of the hold that ended so, or [`NONE`].
     pub(super) hold: u32,
-    /// Whether another thread had waited long enough to have asked for the GIL.
+    /// Whether another thread had asked for the GIL.
     pub(super) requested: bool,
     /// When another thread took it; `i64::MAX` if none has.
     pub(super) taken: i64,

@@ -6,8 +6,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{View, stalls::Stalls, words::share};
-use crate::{NONE, report};
+use super::{View, stalls::Stalls};
+use crate::{NONE, report, words::share};
 
 /// Rows of a list of code.
 const MAX_ROWS: usize = 50;

@@ -5,9 +5,11 @@ use rustc_hash::FxHashMap;
 use super::{
     View, code, lanes,
     stalls::{Stalls, Sums},
+};
+use crate::{
+    Convoy, holds, report,
     words::{per_second, share},
 };
-use crate::{Convoy, holds, report};
 
 pub(super) fn convoys(view: &View, stalls: &Stalls) -> (Vec<report::Convoy>, Vec<report::Victim>) {
     let mut rows: Vec<(i64, report::Convoy)> = Vec::new();
@@ -36,7 +38,7 @@ pub(super) fn convoys(view: &View, stalls: &Stalls) -> (Vec<report::Convoy>, Vec
                 stalls_per_release: sums.stalls as f64 / releases as f64,
                 stalled_ns: sums.stalled_ns,
                 io_ns: sums.io_ns,
-                calls_per_second: per_second(releases, sums.stalled_ns),
+                calls_per_second: per_second(sums.stalls, sums.stalled_ns),
                 observed_calls_per_second: per_second(releases, to - from),
                 code,
                 victim_code,
@@ -67,7 +69,7 @@ pub(super) fn convoys(view: &View, stalls: &Stalls) -> (Vec<report::Convoy>, Vec
                 io_ns: sums.io_ns,
                 stall_p50_ns: lanes::percentiles(&sums.durations).p50,
                 share: share(sums.stalled_ns, to - from),
-                calls_per_second: per_second(victim.releases, sums.stalled_ns),
+                calls_per_second: per_second(sums.stalls, sums.stalled_ns),
                 observed_calls_per_second: per_second(victim.releases, victim.convoy_ns),
                 code,
                 victim_code,

@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{View, lanes::LaneSums, stalls::Stalls, words};
-use crate::{Gil, Span, holds, report};
+use super::{View, lanes::LaneSums, stalls::Stalls};
+use crate::{Gil, Span, holds, report, words};
 
 /// A GIL of the report with what its holders did.
 pub(super) struct GilSums {

@@ -1,24 +1,22 @@
 //! Holds that did not listen: longer than the switch interval although a thread waited.
 //!
-//! The eval loop lets go of the GIL when it is asked, so such a holder was in C code that does not release it.
+//! The eval loop lets go of the GIL within microseconds of being asked. A holder that ran on for long after that was in C code that
+//! does not release it.
 
 use rustc_hash::FxHashMap;
 
-use super::{
-    View,
-    stalls::{Stalls, too_long},
-};
-use crate::{NONE, State, report, state};
+use super::View;
+use crate::{NONE, State, Thread, report, state};
 
 /// GIL, holder, innermost frame.
 type Key = (u32, u32, u32);
 
 /// The rows of the report, those that caused most stall time first.
-pub(super) fn long_holds(view: &View, stalls: &Stalls) -> Vec<report::LongHold> {
+pub(super) fn long_holds(view: &View) -> Vec<report::LongHold> {
     let model = view.model;
     // The row, and its system calls by number.
     let mut rows: FxHashMap<Key, (report::LongHold, FxHashMap<i16, i64>)> = FxHashMap::default();
-    let mut caused: FxHashMap<(u32, u32), i64> = stalls.long.iter().map(|&key| (key, 0)).collect();
+    let mut caused: FxHashMap<(u32, u32), i64> = deaf_holds(view).map(|key| (key, 0)).collect();
     if caused.is_empty() {
         return Vec::new();
     }
@@ -45,16 +43,7 @@ pub(super) fn long_holds(view: &View, stalls: &Stalls) -> Vec<report::LongHold> 
             continue;
         }
         let (from, to) = view.clip(hold.start, hold.end);
-        let lane = thread.lane.range(from, to);
-        let descheduled: i64 = lane
-            .filter(|interval| interval.state == State::Descheduled && interval.arg & state::PREEMPTED != 0)
-            .map(|interval| interval.end.min(to) - interval.start.max(from))
-            .sum();
-        let ran = to - from - descheduled;
-        if ran <= too_long(model.gils[gil as usize].interval_ns()) {
-            // It would have let go, had it had a processor.
-            continue;
-        }
+        let ran = to - from - preempted(thread, from, to);
         let (frame, samples) = usual_frame(view, hold.thread, from, to);
         let (row, calls) = rows.entry((gil, hold.thread, frame)).or_default();
         row.holds += 1;
@@ -84,6 +73,30 @@ pub(super) fn long_holds(view: &View, stalls: &Stalls) -> Vec<report::LongHold> 
         .collect();
     rows.sort_by(|a, b| (b.stalled_ns, &a.location, a.tid).cmp(&(a.stalled_ns, &b.location, b.tid)));
     rows
+}
+
+/// GIL and place of each hold of the range that ran on for half an interval after it was asked to let go. What is shorter can be
+/// one slow bytecode.
+fn deaf_holds(view: &View) -> impl Iterator<Item = (u32, u32)> {
+    let gils = view.model.gils.iter().enumerate();
+    gils.flat_map(move |(index, gil)| {
+        let slack = (gil.interval_ns() / 2).max(1_000_000);
+        let deaf = gil.requests.iter().filter(move |&&(place, asked)| {
+            let hold = gil.holds.get(place as usize);
+            let (from, to) = view.clip(asked, hold.end);
+            let thread = view.model.threads.get(hold.thread as usize);
+            to - from > slack && thread.is_some_and(|thread| to - from - preempted(thread, from, to) > slack)
+        });
+        deaf.map(move |&(place, _)| (index as u32, place))
+    })
+}
+
+/// Time of `from..to` in which the thread held the GIL but was preempted: it would have let go, had it had a processor.
+fn preempted(thread: &Thread, from: i64, to: i64) -> i64 {
+    let lane = thread.lane.range(from, to);
+    lane.filter(|interval| interval.state == State::Descheduled && interval.arg & state::PREEMPTED != 0)
+        .map(|interval| interval.end.min(to) - interval.start.max(from))
+        .sum()
 }
 
 /// The innermost frame that most samples of the thread in `from..to` saw, and how many did.

@@ -10,7 +10,6 @@ mod lanes;
 mod long_holds;
 mod stalls;
 mod verdict;
-mod words;
 
 use gilscope_trace::syscalls;
 
@@ -141,7 +140,7 @@ pub fn summarize(model: &Model, query: &Query) -> Report {
         victims,
         convoys: convoys.into_iter().take(MAX_CONVOYS).collect(),
         convoys_total,
-        long_holds: long_holds::long_holds(&view, &stalls),
+        long_holds: long_holds::long_holds(&view),
         code: blamed.code,
         sampling: blamed.sampling,
         gils,

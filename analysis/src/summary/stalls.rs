@@ -20,8 +20,6 @@ pub(super) struct Stalls {
     pub(super) contended: Vec<Vec<Span>>,
     /// Per convoy.
     pub(super) convoys: Vec<Sums>,
-    /// Parts of holds that made one thread wait for longer than the switch interval explains: GIL, place of the hold.
-    pub(super) long: Vec<(u32, u32)>,
     /// Stall time, all threads together.
     pub(super) stalled_ns: i64,
     /// Of it, after a forced release; and the number of these stalls.
@@ -43,12 +41,6 @@ pub(super) struct Sums {
 /// In place of a holder: the GIL was free.
 pub(super) const FREE: u32 = NONE - 1;
 
-/// The eval loop lets go of the GIL within microseconds of being asked, which is one interval after the wait began. A hold that
-/// makes a thread wait half as long again did not listen.
-pub(super) fn too_long(interval: i64) -> i64 {
-    (interval / 2 * 3).max(interval.saturating_add(1_000_000))
-}
-
 impl Stalls {
     pub(super) fn of(view: &View) -> Stalls {
         let model = view.model;
@@ -57,13 +49,11 @@ impl Stalls {
             waits: vec![Vec::new(); model.threads.len()],
             contended: vec![Vec::new(); model.gils.len()],
             convoys: vec![Sums::default(); model.convoys.len()],
-            long: Vec::new(),
             stalled_ns: 0,
             forced_ns: 0,
             longest: Vec::new(),
         };
         let mut longest = BinaryHeap::new();
-        let too_long: Vec<i64> = model.gils.iter().map(|gil| too_long(gil.interval_ns())).collect();
         let mut holders: Vec<(u32, i64)> = Vec::new();
         for (index, stall) in model.stalls_in(view.from, view.to) {
             let (from, to) = view.clip(stall.start, stall.end);
@@ -97,9 +87,6 @@ impl Stalls {
                     Some((_, sum)) => *sum += ns,
                     None => holders.push((holder, ns)),
                 }
-                if ns > too_long[gil] {
-                    all.long.push((stall.gil, place as u32));
-                }
             }
             for &(holder, ns) in &holders {
                 *all.blame.entry((stall.gil, stall.thread, holder)).or_default() += ns;
@@ -132,8 +119,6 @@ impl Stalls {
         all.longest =
             longest.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(index)))| index).collect();
         all.waits.iter_mut().for_each(|waits| waits.sort_unstable());
-        all.long.sort_unstable();
-        all.long.dedup();
         all
     }
 
@@ -243,7 +228,7 @@ impl Sums {
             .map(|(thread, ns)| report::Share {
                 tid: view.tid(thread),
                 name: view.name(thread),
-                share: super::words::share(ns, self.stalled_ns),
+                share: crate::words::share(ns, self.stalled_ns),
             })
             .collect()
     }

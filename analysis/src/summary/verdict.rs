@@ -1,13 +1,10 @@
 //! The judgement in plain sentences: each with the figures behind it, and advice only where the trace holds its evidence.
 
-use super::{
-    View,
-    stalls::Stalls,
-    words::{count, list, percent, plural, rate, share, time},
-};
+use super::{View, stalls::Stalls};
 use crate::{
     Report,
-    report::{LongHold, Severity, Verdict, Victim},
+    report::{LongHold, Severity, Share, Verdict, Victim},
+    words::{count, list, percent, plural, rate, share, time},
 };
 
 /// Part of the victim's time that stalls must take to be a problem, and to be worth a word.
@@ -62,8 +59,26 @@ fn no_gil(report: &Report) -> Verdict {
     verdict(Severity::Notice, "no-gil", String::from("No GIL was used while this was recorded"), text, advice)
 }
 
-fn names(culprits: &[crate::report::Share]) -> Vec<String> {
-    culprits.iter().map(|culprit| format!("{} ({})", culprit.name, percent(culprit.share))).collect()
+fn names(report: &Report, culprits: &[Share]) -> Vec<String> {
+    let label = |culprit: &Share| report.label(culprit.tid, &culprit.name);
+    culprits.iter().map(|culprit| format!("{} ({})", label(culprit), percent(culprit.share))).collect()
+}
+
+/// What the stalls allow. On several processors the victim often has the GIL back before a woken thread runs, so not every release
+/// stalls; the two kinds differ by orders of magnitude, and their mean says nothing.
+fn ceiling(victim: &Victim) -> String {
+    let (calls, requests) = (rate(victim.calls_per_second), rate(victim.calls_per_second / 2.0));
+    let stalling = share(victim.stalls as i64, victim.releases as i64);
+    if stalling >= 0.5 {
+        return format!(
+            "This caps it at {calls} such calls a second, so a request of one receive and one send at {requests} a second."
+        );
+    }
+    format!(
+        "One release in {} stalls. While each does, as happens when processors are scarce, that caps it at {calls} such calls \
+         a second, so a request of one receive and one send at {requests} a second.",
+        rate(1.0 / stalling)
+    )
 }
 
 fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
@@ -72,13 +87,13 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
         share if share >= NOTICE => Severity::Notice,
         _ => return None,
     };
-    let name = &victim.victim.name;
-    let culprits: Vec<String> = victim.culprits.iter().map(|culprit| culprit.name.clone()).collect();
+    let name = &report.label(victim.victim.tid, &victim.victim.name);
+    let culprits: Vec<String> =
+        victim.culprits.iter().map(|culprit| report.label(culprit.tid, &culprit.name)).collect();
     let title = format!("{name} is stalled in a convoy behind {}", list(&culprits));
     let mut text = format!(
         "{} of its {} for a system call ended in a wait of {} (median) to get the GIL back, while those calls took {} \
-         together. That cost {} of {}, {} of its time. Meanwhile the GIL was held by {}. This caps {name} at {} such \
-         calls a second; a request of one receive and one send, at {} a second.",
+         together. That cost {} of {}, {} of its time. Meanwhile the GIL was held by {}. {}",
         count(victim.stalls),
         plural(victim.releases, "release", "releases"),
         time(victim.stall_p50_ns),
@@ -86,9 +101,8 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
         time(victim.stalled_ns),
         time(report.trace.duration_ns),
         percent(victim.share),
-        list(&names(&victim.culprits)),
-        rate(victim.calls_per_second),
-        rate(victim.calls_per_second / 2.0),
+        list(&names(report, &victim.culprits)),
+        ceiling(victim),
     );
     if let Some(code) = victim.code.first() {
         text += &format!(
@@ -112,7 +126,7 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
         (Some(hold), _) if deaf_ns > victim.stalled_ns / 2 => format!(
             "Most of these stalls outlast the switch interval, so a shorter interval will not help: make the C code that {} runs \
              release the GIL, or move it to a process.",
-            hold.name
+            report.label(hold.tid, &hold.name)
         ),
         (_, Some(us)) if us > 1000 => format!(
             "Move the CPU work of {} to a process (concurrent.futures.ProcessPoolExecutor). Until then \
@@ -133,6 +147,7 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
 fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
     let caused: i64 = report.long_holds.iter().map(|hold| hold.stalled_ns).sum();
     let worst = report.long_holds.first()?;
+    let holder = report.label(worst.tid, &worst.name);
     let part = share(caused, report.trace.duration_ns);
     let severity = match part {
         part if part >= PROBLEM => Severity::Problem,
@@ -147,7 +162,7 @@ fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
         time(report.long_holds.iter().map(|hold| hold.longest_ns).max().unwrap_or(0)),
         time(caused),
         percent(share(caused, stalls.stalled_ns)),
-        worst.name,
+        holder,
     );
     if let Some(location) = &worst.location {
         text += &format!(", at {location} ({})", plural(worst.samples, "sample", "samples"));
@@ -168,7 +183,7 @@ fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
              (Py_BEGIN_ALLOW_THREADS, nogil), cut its work into pieces, or move it to a process.",
         ),
     };
-    let title = format!("{} holds the GIL without letting go", worst.name);
+    let title = format!("{holder} holds the GIL without letting go");
     Some(verdict(severity, "long-holds", title, text, advice))
 }
 
@@ -190,10 +205,16 @@ fn contention(report: &Report, stalls: &Stalls) -> Option<Verdict> {
         return None;
     }
     computing.sort_by_key(|thread| -thread.waiting_ns);
-    let shown: Vec<String> = computing.iter().map(|thread| thread.name.clone()).collect();
+    let shown: Vec<String> = computing.iter().map(|thread| report.label(thread.tid, &thread.name)).collect();
     let waited: Vec<String> = computing
         .iter()
-        .map(|thread| format!("{} {}", thread.name, percent(share(thread.waiting_ns, thread.lifetime_ns))))
+        .map(|thread| {
+            format!(
+                "{} {}",
+                report.label(thread.tid, &thread.name),
+                percent(share(thread.waiting_ns, thread.lifetime_ns))
+            )
+        })
         .collect();
     let text = format!(
         "The GIL was held {} and wanted by a second thread {} of the time. It changed hands {} times a second, {} on request \
@@ -231,7 +252,7 @@ fn descheduled(view: &View, report: &Report, stalls: &Stalls) -> Option<Verdict>
         part if part >= PROBLEM => Severity::Problem,
         _ => Severity::Notice,
     };
-    let name = view.name(worst.1);
+    let name = report.label(view.tid(worst.1), &view.name(worst.1));
     let text = format!(
         "For {} of the {} in which a thread waited, the holder itself did not run: {} it was preempted and {} it slept with the \
          GIL in its hands. Most of it: {name} ({}).",
@@ -277,11 +298,17 @@ fn waiting(report: &Report) -> Option<Verdict> {
         .filter(|blame| {
             blame.pid == thread.pid && blame.waiter_tid == thread.tid && blame.ns > thread.waiting_ns / 10
         })
-        .map(|blame| format!("{} ({})", blame.holder, time(blame.ns)))
+        .map(|blame| {
+            let holder = match blame.holder_tid {
+                Some(tid) => report.label(tid, &blame.holder),
+                None => blame.holder.clone(),
+            };
+            format!("{holder} ({})", time(blame.ns))
+        })
         .collect();
     let text = format!(
         "{} waited {} of its time for the GIL: {} in {} waits, half of them over {}, the longest {}. Meanwhile it was held by {}.",
-        thread.name,
+        report.label(thread.tid, &thread.name),
         percent(part(&thread)),
         time(thread.waiting_ns),
         count(thread.contended),
@@ -289,7 +316,7 @@ fn waiting(report: &Report) -> Option<Verdict> {
         time(thread.wait_ns.max),
         list(&holders),
     );
-    let title = format!("{} waits for the GIL", thread.name);
+    let title = format!("{} waits for the GIL", report.label(thread.tid, &thread.name));
     Some(verdict(Severity::Notice, "waiting", title, text, ""))
 }
 
@@ -368,7 +395,11 @@ fn healthy(report: &Report, stalls: &Stalls) -> Verdict {
     );
     match worst.filter(|thread| thread.wait_ns.max > 0) {
         Some(thread) => {
-            text += &format!("; the longest wait took {} ({}).", time(thread.wait_ns.max), thread.name)
+            text += &format!(
+                "; the longest wait took {} ({}).",
+                time(thread.wait_ns.max),
+                report.label(thread.tid, &thread.name)
+            )
         }
         None => text += "; nobody waited.",
     }

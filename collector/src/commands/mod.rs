@@ -14,6 +14,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Attach(arguments) => attach::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Report(arguments) => crate::report::report(&arguments),
+        Command::Compare(arguments) => crate::report::compare_files(&arguments),
         Command::Exec(arguments) => record::become_command(&arguments),
     }
 }

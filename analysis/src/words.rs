@@ -1,7 +1,7 @@
-//! Figures in words.
+//! Figures in words, the same in every text.
 
 /// A length of time with three digits at most: `5.00 ms`, `812 µs`, `1.20 s`.
-pub(crate) fn time(ns: i64) -> String {
+pub fn time(ns: i64) -> String {
     let (value, unit) = match ns.unsigned_abs() {
         0 => return String::from("0"),
         1..1_000 => return format!("{ns} ns"),
@@ -17,7 +17,7 @@ pub(crate) fn time(ns: i64) -> String {
 }
 
 /// A count with a thin grouping: `1 204 331`.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -30,7 +30,7 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// A share of 0 to 1 in percent: `93 %`, `0.4 %`.
-pub(crate) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
         p if p <= 0.0 => String::from("0 %"),
@@ -41,7 +41,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// A rate: `200`, `1 540`, `0.42`.
-pub(crate) fn rate(per_second: f64) -> String {
+pub fn rate(per_second: f64) -> String {
     match per_second {
         r if !r.is_finite() || r <= 0.0 => String::from("0"),
         r if r < 9.95 => format!("{r:.1}"),
@@ -50,7 +50,7 @@ pub(crate) fn rate(per_second: f64) -> String {
 }
 
 /// `1 stall`, `2 stalls`.
-pub(crate) fn plural(number: u64, one: &str, many: &str) -> String {
+pub fn plural(number: u64, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),
         _ => format!("{} {many}", count(number)),
@@ -58,7 +58,7 @@ pub(crate) fn plural(number: u64, one: &str, many: &str) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`; at most three by name.
-pub(crate) fn list(names: &[String]) -> String {
+pub fn list(names: &[String]) -> String {
     match names {
         [] => String::from("nobody"),
         [one] => one.clone(),
@@ -69,12 +69,12 @@ pub(crate) fn list(names: &[String]) -> String {
 }
 
 /// Share of a part in a whole; 0 of nothing.
-pub(crate) fn share(part: i64, whole: i64) -> f64 {
+pub fn share(part: i64, whole: i64) -> f64 {
     if whole <= 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// Events per second.
-pub(crate) fn per_second(events: u64, ns: i64) -> f64 {
+pub fn per_second(events: u64, ns: i64) -> f64 {
     if ns <= 0 { 0.0 } else { events as f64 * 1e9 / ns as f64 }
 }
 

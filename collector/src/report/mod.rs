@@ -1,0 +1,119 @@
+//! `gilscope report` and `gilscope compare`: what a trace says, in words and figures or as JSON.
+//!
+//! [`load`] reads a file into a model and says what is wrong with it, [`options`] is what can be typed, [`text`] renders for a
+//! terminal. What it all means is decided in `gilscope-analysis`.
+
+mod load;
+mod options;
+mod text;
+
+use std::{io::Write, process::ExitCode};
+
+use anyhow::{Context, bail};
+use gilscope_analysis::{Model, Query, Report, clean::clean, compare::compare, summarize};
+
+use self::load::Loaded;
+pub(crate) use self::options::{CompareArguments, ReportArguments};
+
+/// `gilscope report FILE`. Fails if the file is not readable; a file that was cut off is reported on, with a warning. One that is
+/// damaged is reported on up to the damage, and the exit status says so.
+pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
+    let loaded = load::load(&arguments.file)?;
+    let query = query(&loaded.model, arguments)?;
+    let mut report = summarize(&loaded.model, &query);
+    finish(&mut report, &loaded);
+    warn(&loaded.warnings);
+    if arguments.json {
+        print_json(&report)?;
+    } else {
+        print(&text::report(&report, arguments.top))?;
+    }
+    Ok(status(&[&loaded]))
+}
+
+/// `gilscope compare BEFORE AFTER`.
+pub(crate) fn compare_files(arguments: &CompareArguments) -> anyhow::Result<ExitCode> {
+    let (before, after) = (load::load(&arguments.before)?, load::load(&arguments.after)?);
+    let of = |loaded: &Loaded| {
+        let mut report = summarize(&loaded.model, &Query { top: 0, ..Query::default() });
+        finish(&mut report, loaded);
+        report
+    };
+    let comparison = compare(&of(&before), &of(&after));
+    warn(&before.warnings);
+    warn(&after.warnings);
+    if arguments.json {
+        print_json(&comparison)?;
+    } else {
+        print(&text::comparison(&comparison))?;
+    }
+    Ok(status(&[&before, &after]))
+}
+
+/// What was typed, held against the trace.
+fn query(model: &Model, arguments: &ReportArguments) -> anyhow::Result<Query> {
+    let length = model.end.saturating_sub(model.start);
+    let at = |offset: i64| model.start.saturating_add(offset);
+    let (from, to) = (arguments.from.map_or(0, |from| from.0), arguments.to.map_or(length, |to| to.0));
+    if from >= to && arguments.to.is_some() {
+        bail!("--from {} is not before --to {}", options::Offset(from), options::Offset(to));
+    }
+    if from > 0 && from >= length {
+        bail!(
+            "nothing to report from {} on: the trace is {} long",
+            options::Offset(from),
+            options::Offset(length)
+        );
+    }
+    if let Some(pid) = arguments.pid
+        && !model.processes.iter().any(|process| process.pid == pid)
+    {
+        let known: Vec<String> = model.processes.iter().map(|process| process.pid.to_string()).collect();
+        bail!("process {pid} is not in the trace: it has {}", known.join(", "));
+    }
+    if let Some(name) = &arguments.thread
+        && !model.threads.iter().any(|thread| name.parse() == Ok(thread.tid) || thread.name() == *name)
+    {
+        bail!("no thread in the trace is called {} or has that ID", clean(name));
+    }
+    Ok(Query {
+        from: at(from),
+        to: at(to),
+        pid: arguments.pid,
+        thread: arguments.thread.clone(),
+        top: arguments.top,
+    })
+}
+
+fn finish(report: &mut Report, loaded: &Loaded) {
+    report.trace.path = clean(&loaded.path.to_string_lossy()).into_owned();
+    report.trace.complete &= loaded.complete;
+    report.notes.extend(loaded.warnings.iter().cloned());
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        anstream::eprintln!("gilscope: {warning}");
+    }
+}
+
+fn status(loaded: &[&Loaded]) -> ExitCode {
+    match loaded.iter().any(|loaded| loaded.damaged) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Prints to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match anstream::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot print"),
+    }
+}

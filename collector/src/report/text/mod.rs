@@ -1,0 +1,101 @@
+//! The report for a terminal: at most 100 columns, colour where it helps the eye, and nothing that differs between two runs over
+//! the same file.
+
+mod compare;
+mod sections;
+mod table;
+mod verdicts;
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use gilscope_analysis::{Report, words};
+
+pub(crate) use self::compare::comparison;
+
+/// Columns that no line exceeds.
+const WIDTH: usize = 100;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+/// The whole report.
+pub(crate) fn report(report: &Report, top: usize) -> String {
+    let mut out = String::new();
+    sections::head(&mut out, report);
+    verdicts::verdicts(&mut out, &report.verdicts);
+    if report.trace.gil_events > 0 {
+        sections::gils(&mut out, report);
+        sections::threads(&mut out, report, top);
+        sections::waits(&mut out, report, top);
+        sections::histogram(&mut out, report, top);
+        sections::syscalls(&mut out, report, top);
+        sections::blame(&mut out, report, top);
+        sections::convoys(&mut out, report, top);
+        sections::code(&mut out, report, top);
+        sections::long_holds(&mut out, report, top);
+        sections::stalls(&mut out, report, top);
+    }
+    sections::notes(&mut out, report);
+    out
+}
+
+/// A heading with an empty line before it.
+fn heading(out: &mut String, text: &str, aside: &str) {
+    let _ = match aside {
+        "" => writeln!(out, "\n{BOLD}{text}{BOLD:#}"),
+        _ => writeln!(out, "\n{BOLD}{text}{BOLD:#}  {DIM}{aside}{DIM:#}"),
+    };
+}
+
+/// `12 more` where a list was cut.
+fn more(out: &mut String, all: usize, top: usize) {
+    if all > top {
+        let _ = writeln!(out, "  {DIM}… {} more{DIM:#}", words::count((all - top) as u64));
+    }
+}
+
+/// Writes words in lines of at most [`WIDTH`] columns, each after `indent` spaces.
+fn wrap(out: &mut String, indent: usize, text: &str) {
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > WIDTH {
+            out.push('\n');
+            column = 0;
+        }
+        if column == 0 {
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        } else {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
+}
+
+/// The text in at most `width` columns.
+fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// The text in at most `width` columns; of a long one the end is what counts.
+fn fit_end(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    let end: String = text.chars().skip(length + 1 - width.max(1)).collect();
+    format!("…{end}")
+}

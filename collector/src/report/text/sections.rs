@@ -1,0 +1,428 @@
+//! The tables, in the order in which they are read.
+
+use std::fmt::Write;
+
+use gilscope_analysis::{
+    Report,
+    report::{Code, Share, Thread},
+    words::{count, percent, rate, share, time},
+};
+
+use super::{
+    BOLD, DIM, GREEN, RED, WIDTH, YELLOW, fit, fit_end, heading, more,
+    table::{Cell, Column, bar, spark, stacked, table},
+    wrap,
+};
+
+pub(super) fn head(out: &mut String, report: &Report) {
+    let trace = &report.trace;
+    let _ = writeln!(out, "{BOLD}{}{BOLD:#}", fit_end(&trace.path, WIDTH));
+    let mut line = format!("{}, {} events", time(trace.trace_duration_ns), count(trace.events));
+    if !trace.host.is_empty() {
+        let _ = write!(line, ", recorded on {} ({}, {} processors)", trace.host, trace.arch, trace.cpus);
+    }
+    if trace.start_utc_ns > 0
+        && let Ok(start) = jiff::Timestamp::from_nanosecond(i128::from(trace.start_utc_ns))
+    {
+        let _ = write!(line, ", {}", start.strftime("%Y-%m-%d %H:%M:%S UTC"));
+    }
+    wrap(out, 0, &line);
+    if trace.duration_ns != trace.trace_duration_ns {
+        let range = (trace.from_ns as f64 / 1e9, trace.to_ns as f64 / 1e9);
+        let _ = writeln!(out, "of which {:.6} s to {:.6} s, {}", range.0, range.1, time(trace.duration_ns));
+    }
+    for process in &report.processes {
+        let mut line = format!("process {}", process.pid);
+        if let Some(role) = &process.role {
+            let _ = write!(line, ", {role}");
+        }
+        if let Some(address) = &process.address {
+            let _ = write!(line, " at {address}");
+        }
+        match &process.python {
+            Some(python) => _ = write!(line, ", CPython {python}"),
+            None => line += ", no CPython",
+        }
+        if let Some(sites) = &process.sites {
+            let _ = write!(line, " (sites: {sites})");
+        }
+        let room = WIDTH.saturating_sub(line.chars().count() + 2);
+        let _ = writeln!(out, "{}: {}", fit(&line, WIDTH), fit(&process.command, room));
+    }
+    let pairing = &report.pairing;
+    let _ = writeln!(
+        out,
+        "{} acquisitions, {} unpaired, {} records lost",
+        count(pairing.acquisitions),
+        count(pairing.unpaired),
+        count(trace.lost)
+    );
+}
+
+pub(super) fn gils(out: &mut String, report: &Report) {
+    for gil in &report.gils {
+        let interval = match gil.switch_interval_us {
+            Some(us) => time(us.min(1 << 40) as i64 * 1000),
+            None => String::from("not known, taken as 5.00 ms"),
+        };
+        let mut aside = format!("switch interval {interval}");
+        if let Some(interpreter) = gil.interpreter.filter(|&interpreter| interpreter != 0) {
+            let _ = write!(aside, ", interpreter {interpreter}");
+        }
+        heading(out, &format!("GIL {}", gil.id.trim_start_matches("gil ")), &aside);
+        let mut line = |name: &str, ns: i64, style: anstyle::Style, note: String| {
+            let part = share(ns, gil.lifetime_ns);
+            let bar = bar(part, 30);
+            let pad = " ".repeat(if note.is_empty() { 0 } else { 32 - bar.chars().count().min(30) });
+            let _ = writeln!(out, "  {name:<10} {:>6}  {style}{bar}{style:#}{pad}{note}", percent(part));
+        };
+        let descheduled = match gil.descheduled_ns {
+            0 => String::new(),
+            ns => format!("of it {} by a thread that did not run", time(ns)),
+        };
+        line("held", gil.held_ns, GREEN, descheduled);
+        let free = format!("free meanwhile for {}", time(gil.handover_ns));
+        line("waited for", gil.contended_ns, RED, if gil.contended_ns > 0 { free } else { String::new() });
+        line("idle", gil.idle_ns, DIM, String::new());
+        if gil.unknown_ns > 0 {
+            line("unknown", gil.unknown_ns, YELLOW, String::new());
+        }
+        let _ = writeln!(
+            out,
+            "  {} hand-overs, {} a second; releases: {} forced, {} voluntary; {} in forced-switch limbo",
+            count(gil.handovers),
+            rate(gil.handovers_per_second),
+            count(gil.forced),
+            count(gil.voluntary),
+            time(gil.limbo_ns),
+        );
+    }
+}
+
+/// The name of a thread in a list that does not show its ID.
+fn name_of(report: &Report, thread: &Thread) -> String {
+    report.label(thread.tid, &thread.name)
+}
+
+/// The name of a thread, and whether `threading` does not know it.
+fn with_kind(thread: &Thread) -> String {
+    match thread.foreign {
+        Some(true) => format!("{} (foreign)", fit(&thread.name, 10)),
+        _ => thread.name.clone(),
+    }
+}
+
+pub(super) fn threads(out: &mut String, report: &Report, top: usize) {
+    heading(out, "Threads", "█ holding  ▓ waiting  ░ in a system call  · off the GIL  ? unknown");
+    let columns = [
+        Column::Left("thread", 20),
+        Column::Right("tid", 8),
+        Column::Left("", 22),
+        Column::Right("holding", 7),
+        Column::Right("waiting", 7),
+        Column::Right("in call", 7),
+        Column::Right("off", 7),
+        Column::Right("stopped", 7),
+    ];
+    let rows = report.threads.iter().take(top).map(|thread| {
+        let of = |ns: i64| share(ns, thread.lifetime_ns);
+        let plain = anstyle::Style::new();
+        let bar = stacked(
+            &[
+                (of(thread.held_ns + thread.descheduled_holding_ns), '█', GREEN),
+                (of(thread.waiting_ns), '▓', RED),
+                (of(thread.syscall_ns), '░', plain),
+                (of(thread.offgil_ns + thread.limbo_ns), '·', DIM),
+                (of(thread.unknown_ns), '?', YELLOW),
+            ],
+            22,
+        );
+        vec![
+            fit(&with_kind(thread), 20).into(),
+            thread.tid.to_string().into(),
+            bar,
+            percent(of(thread.held_ns)).into(),
+            percent(of(thread.waiting_ns)).into(),
+            percent(of(thread.syscall_ns)).into(),
+            percent(of(thread.offgil_ns + thread.limbo_ns)).into(),
+            percent(of(thread.descheduled_holding_ns)).into(),
+        ]
+    });
+    table(out, &columns, rows);
+    more(out, report.threads.len(), top);
+}
+
+pub(super) fn waits(out: &mut String, report: &Report, top: usize) {
+    heading(out, "Acquisitions", "and how long those took that had to wait");
+    let columns = [
+        Column::Left("thread", 20),
+        Column::Right("acquired", 10),
+        Column::Right("waited", 10),
+        Column::Right("forced", 8),
+        Column::Right("voluntary", 10),
+        Column::Right("p50", 8),
+        Column::Right("p90", 8),
+        Column::Right("p99", 8),
+        Column::Right("max", 8),
+    ];
+    let rows = report.threads.iter().take(top).map(|thread| {
+        let waits = &thread.wait_ns;
+        vec![
+            fit(&name_of(report, thread), 20).into(),
+            count(thread.acquisitions).into(),
+            count(thread.contended).into(),
+            count(thread.forced_releases).into(),
+            count(thread.voluntary_releases).into(),
+            time(waits.p50).into(),
+            time(waits.p90).into(),
+            time(waits.p99).into(),
+            time(waits.max).into(),
+        ]
+    });
+    table(out, &columns, rows);
+    more(out, report.threads.len(), top);
+}
+
+/// Columns of the histogram: powers of two from 1 µs to 8 s, what is shorter or longer in the outermost.
+const BUCKETS: usize = 24;
+
+pub(super) fn histogram(out: &mut String, report: &Report, top: usize) {
+    let waited: Vec<_> =
+        report.threads.iter().filter(|thread| !thread.wait_histogram.is_empty()).take(top).collect();
+    if waited.is_empty() {
+        return;
+    }
+    heading(out, "Waits by length", "each column twice as long as the one before");
+    // 1 µs, 1 ms and 1 s are ten columns apart.
+    let _ = writeln!(out, "  {DIM}{:<20} <1µs      1ms       1s{DIM:#}", "thread");
+    for thread in waited {
+        let mut counts = [0; BUCKETS];
+        for bucket in &thread.wait_histogram {
+            let place = (bucket.from_ns / 1000).checked_ilog2().map_or(0, |log| log as usize + 1);
+            counts[place.min(BUCKETS - 1)] += bucket.count;
+        }
+        let _ = writeln!(out, "  {:<20} {}", fit(&name_of(report, thread), 20), spark(&counts).trim_end());
+    }
+}
+
+pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
+    let mut rows: Vec<_> =
+        report.threads.iter().flat_map(|t| t.syscalls.iter().map(move |call| (t, call))).collect();
+    if rows.is_empty() {
+        return;
+    }
+    rows.sort_by_key(|(_, call)| -(call.kernel_ns + call.reacquire_ns));
+    heading(out, "System calls", "per call: in the kernel, then back to the GIL");
+    let columns = [
+        Column::Left("thread", 20),
+        Column::Left("call", 14),
+        Column::Right("calls", 9),
+        Column::Right("kernel", 8),
+        Column::Right("to GIL", 8),
+        Column::Right("in all", 8),
+        Column::Right("to GIL", 8),
+        Column::Right("runnable", 8),
+        Column::Right("with GIL", 8),
+    ];
+    let all = rows.len();
+    let rows = rows.into_iter().take(top).map(|(thread, call)| {
+        let each = |ns: i64| time(ns / call.calls.max(1) as i64);
+        vec![
+            fit(&name_of(report, thread), 20).into(),
+            fit(&call.name, 14).into(),
+            count(call.calls).into(),
+            each(call.kernel_ns).into(),
+            each(call.reacquire_ns).into(),
+            time(call.kernel_ns).into(),
+            time(call.reacquire_ns).into(),
+            time(call.runnable_ns).into(),
+            time(call.held_ns).into(),
+        ]
+    });
+    table(out, &columns, rows);
+    more(out, all, top);
+}
+
+pub(super) fn blame(out: &mut String, report: &Report, top: usize) {
+    let Some(most) = report.blame.first() else {
+        return;
+    };
+    heading(out, "Blame", "how long each thread waited while another held the GIL");
+    let columns = [
+        Column::Left("waited", 22),
+        Column::Left("while it was held by", 26),
+        Column::Right("for", 9),
+        Column::Left("", 30),
+    ];
+    let rows = report.blame.iter().take(top).map(|blame| {
+        let holder = match blame.holder_tid {
+            Some(tid) => report.label(tid, &blame.holder),
+            None => blame.holder.clone(),
+        };
+        vec![
+            fit(&report.label(blame.waiter_tid, &blame.waiter), 22).into(),
+            fit(&holder, 26).into(),
+            time(blame.ns).into(),
+            Cell::from(bar(share(blame.ns, most.ns), 30)).styled(RED),
+        ]
+    });
+    table(out, &columns, rows);
+    more(out, report.blame.len(), top);
+}
+
+fn culprits(report: &Report, shares: &[Share]) -> String {
+    let label = |culprit: &Share| report.label(culprit.tid, &culprit.name);
+    let shares =
+        shares.iter().take(3).map(|culprit| format!("{} {}", label(culprit), percent(culprit.share)));
+    shares.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
+    if report.convoys.is_empty() {
+        return;
+    }
+    let aside = format!("{} in all, the most costly first", count(report.convoys_total));
+    heading(out, "Convoys", &aside);
+    let columns = [
+        Column::Left("from", 9),
+        Column::Left("to", 9),
+        Column::Left("victim", 16),
+        Column::Right("stalls", 7),
+        Column::Right("releases", 8),
+        Column::Right("stalled", 8),
+        Column::Right("I/O", 8),
+        Column::Right("cap/s", 7),
+        Column::Left("culprits", 17),
+    ];
+    let rows = report.convoys.iter().take(top).map(|convoy| {
+        vec![
+            format!("{:.3} s", convoy.start_ns as f64 / 1e9).into(),
+            format!("{:.3} s", convoy.end_ns as f64 / 1e9).into(),
+            fit(&report.label(convoy.victim.tid, &convoy.victim.name), 16).into(),
+            count(convoy.stalls).into(),
+            count(convoy.releases).into(),
+            time(convoy.stalled_ns).into(),
+            time(convoy.io_ns).into(),
+            rate(convoy.calls_per_second).into(),
+            fit(&culprits(report, &convoy.culprits), 17).into(),
+        ]
+    });
+    table(out, &columns, rows);
+    more(out, report.convoys_total as usize, top);
+}
+
+fn code_rows(out: &mut String, code: &[Code], top: usize) {
+    let columns = [
+        Column::Right("share", 7),
+        Column::Right("stalled", 8),
+        Column::Right("samples", 7),
+        Column::Left("line", 70),
+    ];
+    let rows = code.iter().take(top).map(|code| {
+        vec![
+            percent(code.share).into(),
+            time(code.stalled_ns).into(),
+            count(code.samples).into(),
+            fit_end(&code.location, 70).into(),
+        ]
+    });
+    table(out, &columns, rows);
+}
+
+pub(super) fn code(out: &mut String, report: &Report, top: usize) {
+    let Some(sampling) = &report.sampling else {
+        return;
+    };
+    let aside = format!(
+        "shares by {} samples, {} a second; {} of {} stall time attributed",
+        count(sampling.samples),
+        rate(sampling.achieved_hz),
+        time(sampling.attributed_ns),
+        time(sampling.stalled_ns),
+    );
+    heading(out, "What the holders ran during stalls", &aside);
+    code_rows(out, &report.code, top);
+    for victim in report.victims.iter().filter(|victim| !victim.victim_code.is_empty()).take(3) {
+        heading(
+            out,
+            &format!("Where {} stalled", fit(&report.label(victim.victim.tid, &victim.victim.name), 40)),
+            "",
+        );
+        code_rows(out, &victim.victim_code, 3);
+    }
+}
+
+pub(super) fn long_holds(out: &mut String, report: &Report, top: usize) {
+    if report.long_holds.is_empty() {
+        return;
+    }
+    heading(out, "Holds that did not let go when asked", "C code that keeps the GIL");
+    let columns = [
+        Column::Left("thread", 18),
+        Column::Right("holds", 7),
+        Column::Right("longest", 8),
+        Column::Right("caused", 8),
+        Column::Left("line", 52),
+    ];
+    let rows = report.long_holds.iter().take(top).map(|hold| {
+        let line = match (&hold.location, &hold.syscall) {
+            (Some(location), _) => fit_end(location, 52),
+            (None, Some(call)) => format!("in {call} for {}", time(hold.syscall_ns)),
+            (None, None) => String::from("not sampled"),
+        };
+        vec![
+            fit(&report.label(hold.tid, &hold.name), 18).into(),
+            count(hold.holds).into(),
+            time(hold.longest_ns).into(),
+            time(hold.stalled_ns).into(),
+            line.into(),
+        ]
+    });
+    table(out, &columns, rows);
+    more(out, report.long_holds.len(), top);
+}
+
+pub(super) fn stalls(out: &mut String, report: &Report, top: usize) {
+    if report.stalls.is_empty() {
+        return;
+    }
+    heading(out, "Longest stalls", "and who held the GIL, in order");
+    let columns = [
+        Column::Left("at", 11),
+        Column::Left("thread", 18),
+        Column::Right("took", 9),
+        Column::Left("after", 12),
+        Column::Left("held by", 42),
+    ];
+    let rows = report.stalls.iter().take(top).map(|stall| {
+        let mut holders: Vec<(i32, &str, i64)> = Vec::new();
+        for held in &stall.holders {
+            match holders.last_mut() {
+                Some((tid, _, ns)) if *tid == held.tid => *ns += held.duration_ns,
+                _ => holders.push((held.tid, &held.name, held.duration_ns)),
+            }
+        }
+        let holders: Vec<String> = holders
+            .iter()
+            .map(|&(tid, name, ns)| format!("{} {}", report.label(tid, name), time(ns)))
+            .collect();
+        let took = format!("{}{}", if stall.open { "≥" } else { "" }, time(stall.duration_ns));
+        vec![
+            format!("{:.6} s", stall.start_ns as f64 / 1e9).into(),
+            fit(&report.label(stall.tid, &stall.name), 18).into(),
+            took.into(),
+            fit(stall.after_call.as_deref().unwrap_or("-"), 12).into(),
+            fit(&holders.join(", "), 42).into(),
+        ]
+    });
+    table(out, &columns, rows);
+}
+
+pub(super) fn notes(out: &mut String, report: &Report) {
+    if !report.notes.is_empty() {
+        heading(out, "Notes", "");
+        for note in &report.notes {
+            wrap(out, 2, note);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The verdicts, first in the report.
+
+use std::fmt::Write;
+
+use gilscope_analysis::report::{Severity, Verdict};
+
+use super::{BOLD, GREEN, RED, WIDTH, YELLOW, fit, wrap};
+
+pub(super) fn verdicts(out: &mut String, verdicts: &[Verdict]) {
+    for verdict in verdicts {
+        let style = match verdict.severity {
+            Severity::Problem => RED,
+            Severity::Notice => YELLOW,
+            Severity::Ok => GREEN,
+        }
+        .bold();
+        let word = verdict.severity.name();
+        let title = fit(&verdict.title, WIDTH - 10);
+        let _ = writeln!(out, "\n{style}{word:<8}{style:#}  {BOLD}{title}{BOLD:#}");
+        wrap(out, 10, &verdict.text);
+        if !verdict.advice.is_empty() {
+            wrap(out, 10, &format!("→ {}", verdict.advice));
+        }
+    }
+}
