@@ -26,6 +26,9 @@
 //! | Debian's 3.13 | 1 | 2 | 11 | likewise |
 //! | Debian's 3.14 | 1 | 2 | 9 | likewise, one in a split-off cold part |
 //! | Debian's 3.15 | 1 | 2 | 10 | likewise |
+//! | Debian's `libpython` 3.13, 3.14, 3.15 | 1 | 1 | 1, 5, 5 | inlined into exported functions too |
+//! | Ubuntu's 3.13 and 3.14 (`.plt.sec`) | 1, 2 | 2 | 12, 10 | likewise |
+//! | debug builds of 3.11, 3.14, 3.15 | 1 | 1 | 1 | the wait is in `PyCOND_TIMEDWAIT`, not inlined |
 
 mod classify;
 pub(crate) mod elf;
