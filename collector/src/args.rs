@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Can this machine trace, can this process be traced, and how.
     Doctor(DoctorArguments),
+    /// Open the window on a trace.
+    View(ViewArguments),
+    /// Run a built-in workload, record it, explain it, show it.
+    Demo(DemoArguments),
     /// Wait for a byte, then become another program. `record` starts its command through it.
     #[command(name = "__exec", hide = true)]
     Exec(ExecArguments),
@@ -68,9 +72,32 @@ pub(crate) struct RecordingArguments {
     /// Also record when thread states are made and destroyed.
     #[arg(long)]
     pub(crate) probe_threadstates: bool,
+    /// Open the window at once, and have it keep up.
+    #[arg(long)]
+    pub(crate) view: bool,
     /// KiB of each ring between the kernel and us; a power of two.
     #[arg(long, value_name = "KIB", hide_short_help = true, value_parser = clap::value_parser!(u32).range(4..=1 << 20))]
     pub(crate) ring_kib: Option<u32>,
+}
+
+impl RecordingArguments {
+    /// What applies when nothing is typed, with another set of system calls.
+    pub(crate) fn with_syscalls(syscalls: SyscallSet) -> RecordingArguments {
+        RecordingArguments {
+            duration: None,
+            output: None,
+            children: false,
+            syscalls,
+            stacks: 50.0,
+            no_stacks: false,
+            stall_ms: None,
+            native: false,
+            force: false,
+            probe_threadstates: false,
+            ring_kib: None,
+            view: false,
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -99,6 +126,31 @@ pub(crate) struct DoctorArguments {
     /// Machine-readable output.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ViewArguments {
+    /// The trace; without one the window opens empty.
+    pub(crate) file: Option<PathBuf>,
+    /// Keep up with a file that is still being written.
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArguments {
+    /// Which workload: a letter, or list.
+    #[arg(default_value = "A")]
+    pub(crate) name: String,
+    /// Do not open the window.
+    #[arg(long)]
+    pub(crate) no_view: bool,
+    /// The trace; by default gilscope-demo-LETTER.gilscope in this folder, replaced if it exists.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace the output file if it exists.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Args, Debug)]

@@ -3,6 +3,7 @@
 mod attach;
 mod doctor;
 mod record;
+pub(crate) mod view;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Report(arguments) => crate::report::report(&arguments),
         Command::Compare(arguments) => crate::report::compare_files(&arguments),
+        Command::View(arguments) => view::run(&arguments),
+        Command::Demo(arguments) => crate::demo::run(&arguments),
         Command::Exec(arguments) => record::become_command(&arguments),
     }
 }

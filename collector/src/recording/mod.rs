@@ -27,7 +27,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub(crate) use self::output::Output;
 use self::{status::StatusLine, writing::WriterThread};
-use crate::args::RecordingArguments;
+use crate::{args::RecordingArguments, commands::view};
 
 /// Longest time that records lie in a ring. With the kernel's wake-up at a quarter of a ring this bounds both delay and loss.
 /// Short, because a stall that goes on too long is to be sampled while it does.
@@ -67,6 +67,7 @@ pub(crate) fn run(
     let header = header(&session, targets, arguments, start_time);
     let path = output.path().to_owned();
     let writer = WriterThread::start(output, &header)?;
+    let viewer = arguments.view.then(|| view::start(&path, true)).transpose()?;
     let began = Instant::now();
     let deadline = arguments.duration.map(|seconds| began + Duration::from_secs_f64(seconds));
     let mut line = StatusLine::new(&path, targets);
@@ -100,6 +101,9 @@ pub(crate) fn run(
     line.clear();
     let progress = progress.with_context(|| format!("the trace {} is incomplete", path.display()))?;
     summary::print(&path, elapsed, &progress, &check, reason);
+    if let Some(mut viewer) = viewer {
+        viewer.wait().context("the window")?;
+    }
     Ok(())
 }
 

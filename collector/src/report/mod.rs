@@ -7,7 +7,7 @@ mod load;
 mod options;
 mod text;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
 use anyhow::{Context, bail};
 use gilscope_analysis::{Model, Query, Report, clean::clean, compare::compare, summarize};
@@ -29,6 +29,11 @@ pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
         print(&text::report(&report, arguments.top))?;
     }
     Ok(status(&[&loaded]))
+}
+
+/// The report of a trace as it comes, without options.
+pub(crate) fn report_file(file: &Path) -> anyhow::Result<ExitCode> {
+    report(&ReportArguments::of(file))
 }
 
 /// `gilscope compare BEFORE AFTER`.

@@ -1,8 +1,15 @@
 //! What can be typed after `report` and `compare`.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Args;
+
+/// Rows of each list, unless asked otherwise.
+const TOP: usize = 10;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReportArguments {
@@ -24,8 +31,23 @@ pub(crate) struct ReportArguments {
     #[arg(long, value_name = "NAME|TID")]
     pub(crate) thread: Option<String>,
     /// Rows of each list.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = TOP)]
     pub(crate) top: usize,
+}
+
+impl ReportArguments {
+    /// What applies when only the file is typed.
+    pub(crate) fn of(file: &Path) -> ReportArguments {
+        ReportArguments {
+            file: file.to_owned(),
+            json: false,
+            from: None,
+            to: None,
+            pid: None,
+            thread: None,
+            top: TOP,
+        }
+    }
 }
 
 #[derive(Args, Clone, Debug)]
