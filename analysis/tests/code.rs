@@ -56,10 +56,8 @@ fn lines_that_alternate_three_to_one_get_their_shares_from_a_sample_in_four_stal
     assert!((share("spin") - 0.75).abs() < 0.05, "{}", share("spin"));
     assert!((share("sort") - 0.25).abs() < 0.05);
     let sampling = report.sampling.as_ref().unwrap();
-    assert_eq!(
-        sampling.attributed_ns, sampling.stalled_ns,
-        "unsampled stalls are divided like the sampled ones"
-    );
+    // Unsampled stalls are divided like the sampled ones. Those of cpu behind io, who was never sampled, are not attributed.
+    assert_eq!(sampling.attributed_ns, 500 * MS);
     assert_eq!(report.code[0].location, "work.py:20 spin");
     assert_eq!(report.convoys[0].code[0].function, "spin");
 }
@@ -71,7 +69,8 @@ fn the_victims_own_line_is_where_it_was_seen_while_it_waited() {
     let report = report(CONVOY, 20, samples);
     let lines: Vec<&str> = report.victims[0].victim_code.iter().map(|code| code.function.as_str()).collect();
     assert_eq!(lines, ["send"]);
-    assert_eq!(report.code.len(), 1, "what ran outside stalls is not blamed");
+    let code: Vec<&str> = report.victims[0].code.iter().map(|code| code.function.as_str()).collect();
+    assert_eq!(code, ["spin"], "what ran outside its stalls is not blamed for them");
     assert!(report.verdicts[0].text.contains("work.py:20 spin"));
 }
 

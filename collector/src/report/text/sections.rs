@@ -82,7 +82,7 @@ pub(super) fn gils(out: &mut String, report: &Report) {
         };
         line("held", gil.held_ns, GREEN, descheduled);
         let free = format!("free meanwhile for {}", time(gil.handover_ns));
-        line("waited for", gil.contended_ns, RED, if gil.contended_ns > 0 { free } else { String::new() });
+        line("waited for", gil.contended_ns, RED, if gil.handover_ns > 0 { free } else { String::new() });
         line("idle", gil.idle_ns, DIM, String::new());
         if gil.unknown_ns > 0 {
             line("unknown", gil.unknown_ns, YELLOW, String::new());
