@@ -1,6 +1,6 @@
 //! Whatever the events: states partition each lifetime, holders never overlap, totals add up, nothing panics.
 
-use gilscope_analysis::{Engine, Model, NONE, State, holds, stall};
+use gilscope_analysis::{Engine, Model, NONE, Query, State, holds, stall, summarize};
 use gilscope_trace::{Detail, Event, Header, Kind, detail};
 use proptest::prelude::*;
 
@@ -131,12 +131,60 @@ fn check(model: &Model) {
     assert!(model.stalls.windows(2).all(|pair| pair[0].start <= pair[1].start));
 }
 
+/// What a report of a range must add up to.
+fn check_report(model: &Model, from: i64, to: i64) {
+    let report = summarize(model, &Query { from, to, ..Query::default() });
+    for thread in &report.threads {
+        let sum = thread.held_ns
+            + thread.descheduled_holding_ns
+            + thread.waiting_ns
+            + thread.syscall_ns
+            + thread.offgil_ns
+            + thread.limbo_ns
+            + thread.unknown_ns;
+        assert_eq!(sum, thread.lifetime_ns);
+        assert!(thread.lifetime_ns <= report.trace.duration_ns);
+        assert!(thread.preempted_holding_ns <= thread.descheduled_holding_ns);
+        assert!(thread.runnable_ns <= thread.syscall_ns + thread.offgil_ns);
+        let waits: u64 = thread.wait_histogram.iter().map(|bucket| bucket.count).sum();
+        assert!(
+            waits == 0
+                || thread.wait_ns.p50 <= thread.wait_ns.p99 && thread.wait_ns.p99 <= thread.wait_ns.max
+        );
+        assert!(
+            thread.syscalls.iter().all(|call| call.kernel_ns >= 0 && call.waiting_ns <= call.reacquire_ns)
+        );
+    }
+    let held: i64 = report.gils.iter().map(|gil| gil.held_ns).sum();
+    let owned: i64 = report.threads.iter().map(|thread| thread.held_ns + thread.descheduled_holding_ns).sum();
+    assert_eq!(held, owned, "GILs and threads agree on who held");
+    let waited: i64 = report.threads.iter().map(|thread| thread.waiting_ns).sum();
+    let blamed: i64 = report.blame.iter().map(|blame| blame.ns).sum();
+    assert_eq!(waited, blamed, "every waited nanosecond is blamed on somebody, or on nobody known");
+    for gil in &report.gils {
+        let sum = gil.held_ns + gil.handover_ns + gil.idle_ns + gil.unknown_ns;
+        assert!(gil.handover_ns >= 0 && gil.handover_ns <= gil.contended_ns);
+        if gil.lifetime_ns == report.trace.duration_ns {
+            assert_eq!(sum, gil.lifetime_ns, "held, handed over, idle and unknown make the whole");
+        }
+    }
+    for convoy in &report.convoys {
+        assert!(convoy.start_ns <= convoy.end_ns && convoy.stalls <= convoy.releases && convoy.stalls > 0);
+        assert!(convoy.culprits.iter().map(|culprit| culprit.share).sum::<f64>() < 1.000_001);
+    }
+    assert!(!report.verdicts.is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_stream_adds_up(rows in prop::collection::vec(row(), 0..120), settle_every in 1..40_usize) {
-        check(&model(rows, settle_every));
+        let model = model(rows, settle_every);
+        check(&model);
+        check_report(&model, i64::MIN, i64::MAX);
+        let length = model.end - model.start;
+        check_report(&model, model.start + length / 3, model.start + length / 2);
     }
 
     #[test]
@@ -145,7 +193,7 @@ proptest! {
         for (time, (_, event, detail)) in rows {
             engine.push_event(&Event { time, ..event }, detail);
         }
-        let _ = engine.finish();
+        let _ = summarize(&engine.finish(), &Query::default());
     }
 
     #[test]

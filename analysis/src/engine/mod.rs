@@ -17,6 +17,10 @@ use rustc_hash::FxHashMap;
 use crate::{Gil, Model, NONE, Process, Span};
 use live::{Live, Owner};
 
+/// Longest trace, ns: 26 days. What a damaged row says to be later counts as then, so that sums over thousands of threads stay in
+/// 64 bits.
+const MAX_LENGTH: i64 = 1 << 51;
+
 /// Takes the events of a trace as they come and keeps a [`Model`] of them.
 ///
 /// After each [`Engine::push`] the model is whole: what is still open has the time of the last event as its provisional end.
@@ -110,7 +114,7 @@ impl Engine {
         if !self.begun {
             self.begin(event.time);
         }
-        self.now = self.now.max(event.time);
+        self.now = self.now.max(event.time.min(self.model.start + MAX_LENGTH));
         self.model.events += 1;
         let now = self.now;
         match event.kind {
@@ -159,6 +163,7 @@ impl Engine {
         let start = self.model.header.start_time;
         // A header without a start, or with one that cannot be: the first event begins the trace.
         let start = if start > 0 && start <= time { start } else { time };
+        let start = start.clamp(0, i64::MAX / 4);
         self.model.start = start;
         self.now = start;
     }

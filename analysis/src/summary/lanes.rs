@@ -41,7 +41,9 @@ fn lane(view: &View, thread: &crate::Thread, stalls: &Stalls) -> LaneSums {
                 let call = sums.calls.entry(nr).or_default();
                 call.calls += 1;
                 call.kernel_ns += ns;
-                call.runnable_ns += overlap(&thread.runnable, from, to);
+                let runnable = overlap(&thread.runnable, from, to);
+                call.runnable_ns += runnable;
+                sums.runnable += runnable;
                 returning = Some((nr, interval.end, 0));
             }
             State::Waiting => {
@@ -76,10 +78,9 @@ fn lane(view: &View, thread: &crate::Thread, stalls: &Stalls) -> LaneSums {
                 }
             }
             State::Unknown => returning = None,
-            State::OffGil => {}
+            State::OffGil => sums.runnable += overlap(&thread.runnable, from, to),
         }
     }
-    sums.runnable = overlap(&thread.runnable, view.from, view.to);
     for (Span { start, end }, arg) in thread.held_calls.range(view.from, view.to) {
         let (from, to) = view.clip(start, end);
         let call = sums.calls.entry(state::call_nr(arg)).or_default();

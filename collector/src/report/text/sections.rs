@@ -82,20 +82,20 @@ pub(super) fn gils(out: &mut String, report: &Report) {
         };
         line("held", gil.held_ns, GREEN, descheduled);
         let free = format!("free meanwhile for {}", time(gil.handover_ns));
-        line("waited for", gil.contended_ns, RED, if gil.contended_ns > 0 { free } else { String::new() });
+        line("waited for", gil.contended_ns, RED, if gil.handover_ns > 0 { free } else { String::new() });
         line("idle", gil.idle_ns, DIM, String::new());
         if gil.unknown_ns > 0 {
             line("unknown", gil.unknown_ns, YELLOW, String::new());
         }
-        let _ = writeln!(
-            out,
-            "  {} hand-overs, {} a second; releases: {} forced, {} voluntary; {} in forced-switch limbo",
+        let line = format!(
+            "{} hand-overs, {} a second; releases: {} forced, {} voluntary; {} in forced-switch limbo",
             count(gil.handovers),
             rate(gil.handovers_per_second),
             count(gil.forced),
             count(gil.voluntary),
             time(gil.limbo_ns),
         );
+        wrap(out, 2, &line);
     }
 }
 
@@ -215,7 +215,7 @@ pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
     heading(out, "System calls", "per call: in the kernel, then back to the GIL");
     let columns = [
         Column::Left("thread", 20),
-        Column::Left("call", 14),
+        Column::Left("call", 13),
         Column::Right("calls", 9),
         Column::Right("kernel", 8),
         Column::Right("to GIL", 8),
@@ -229,7 +229,7 @@ pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
         let each = |ns: i64| time(ns / call.calls.max(1) as i64);
         vec![
             fit(&name_of(report, thread), 20).into(),
-            fit(&call.name, 14).into(),
+            fit(&call.name, 13).into(),
             count(call.calls).into(),
             each(call.kernel_ns).into(),
             each(call.reacquire_ns).into(),

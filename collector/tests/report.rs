@@ -1,0 +1,239 @@
+//! `gilscope report` and `gilscope compare` over drawn traces and over files that are not as they should be.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use assert_cmd::Command;
+use gilscope_analysis::drawn::Drawing;
+use gilscope_trace::{Detail, Event, Header, Kind, Writer, detail};
+use tempfile::TempDir;
+
+const CONVOY: &str = "
+    event-loop  hhswwwww
+    spinner     wwhhhhhh
+";
+const ALONE: &str = "
+    event-loop  hhs.hhs.
+";
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(TempDir::new().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn drawn(&self, name: &str, text: &str, count: usize) {
+        let drawing = Drawing::new(text).repeated(count);
+        self.rows(name, &drawing.header(), drawing.events());
+    }
+
+    fn rows(&self, name: &str, header: &Header, rows: Vec<(Event, Option<Detail>)>) {
+        let mut writer = Writer::new(Vec::new(), header).unwrap();
+        for (event, detail) in rows {
+            match detail {
+                Some(detail) => writer.push_detail(event, &detail).unwrap(),
+                None => writer.push(event).unwrap(),
+            }
+        }
+        fs::write(self.path(name), writer.finish().unwrap()).unwrap();
+    }
+
+    /// Runs gilscope in the folder.
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::cargo_bin("gilscope").unwrap().current_dir(self.0.path()).args(arguments).output().unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_report_of_a_convoy_reads_so() {
+    let folder = Folder::new();
+    folder.drawn("convoy.gilscope", CONVOY, 100);
+    let output = folder.run(&["report", "convoy.gilscope", "--top", "3"]);
+    assert!(output.status.success());
+    let text = text(&output.stdout);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "fits a terminal");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_report_of_a_healthy_trace_reads_so() {
+    let folder = Folder::new();
+    folder.drawn("alone.gilscope", ALONE, 100);
+    let output = folder.run(&["report", "alone.gilscope"]);
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn the_comparison_of_the_two_reads_so() {
+    let folder = Folder::new();
+    folder.drawn("before.gilscope", CONVOY, 100);
+    folder.drawn("after.gilscope", ALONE, 100);
+    let output = folder.run(&["compare", "before.gilscope", "after.gilscope"]);
+    assert!(output.status.success());
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn the_json_has_the_fields_that_are_promised() {
+    let folder = Folder::new();
+    folder.drawn("convoy.gilscope", CONVOY, 100);
+    let output = folder.run(&["report", "convoy.gilscope", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let promised = [
+        ("/trace", "path duration_ns events lost"),
+        ("/pairing", "acquisitions unpaired"),
+        ("/processes/0", "pid command python gils threads"),
+        ("/gils/0", "id switch_interval_us held_ns contended_ns handovers forced voluntary"),
+        (
+            "/threads/0",
+            "tid name foreign held_ns waiting_ns syscall_ns offgil_ns descheduled_holding_ns acquisitions contended \
+             forced_releases voluntary_releases wait_ns syscalls",
+        ),
+        ("/threads/0/wait_ns", "p50 p90 p99 max"),
+        ("/threads/0/syscalls/0", "name calls kernel_ns reacquire_ns"),
+        ("/blame/0", "waiter_tid holder_tid ns"),
+        (
+            "/convoys/0",
+            "gil start_ns end_ns victim culprits stalls releases stalled_ns io_ns calls_per_second code",
+        ),
+        ("/convoys/0/victim", "tid name"),
+        ("/convoys/0/culprits/0", "tid name share"),
+        ("/verdicts/0", "severity title text advice"),
+    ];
+    for (place, fields) in promised {
+        let object = json.pointer(place).unwrap_or_else(|| panic!("no {place}"));
+        for field in fields.split_whitespace() {
+            assert!(object.get(field).is_some(), "{place} has no {field}");
+        }
+    }
+    let documented = include_str!("../../docs/report-json.md");
+    let mut keys = Vec::new();
+    collect_keys(&json, &mut keys);
+    for key in keys {
+        assert!(documented.contains(&key), "docs/report-json.md does not mention `{key}`");
+    }
+}
+
+fn collect_keys(value: &serde_json::Value, keys: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+            keys.push(key.clone());
+            collect_keys(value, keys);
+        }),
+        serde_json::Value::Array(all) => all.iter().for_each(|value| collect_keys(value, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn names_of_a_stranger_reach_neither_the_terminal_nor_the_json_as_control_characters() {
+    let folder = Folder::new();
+    let drawing = Drawing::new(CONVOY).repeated(20);
+    let mut rows = drawing.events();
+    let evil = "evil\x1b[2J\x07\u{202e}\n";
+    for (_, detail) in &mut rows {
+        match detail {
+            Some(Detail::Thread(thread)) => thread.name = Some(evil.into()),
+            Some(Detail::Process(process)) => process.command = vec![evil.into()],
+            Some(Detail::End(end)) => end.reason = evil.into(),
+            _ => {}
+        }
+    }
+    rows.push((
+        Event::new(rows.last().unwrap().0.time, Kind::Note, 0, 0),
+        Some(detail::Note { text: evil.into() }.into()),
+    ));
+    let header = Header { host: evil.into(), arch: evil.into(), ..drawing.header() };
+    folder.rows("evil.gilscope", &header, rows);
+    for arguments in [&["report", "evil.gilscope"][..], &["report", "evil.gilscope", "--json"]] {
+        let output = folder.run(arguments);
+        assert!(output.status.success());
+        for stream in [text(&output.stdout), text(&output.stderr)] {
+            assert!(stream.chars().all(|c| c == '\n' || !c.is_control()), "{arguments:?}: {stream}");
+            assert!(!stream.contains("\u{202e}") && !stream.contains("\\u001b"));
+        }
+    }
+}
+
+#[test]
+fn a_trace_that_was_cut_off_is_reported_on_with_a_word_of_warning() {
+    let folder = Folder::new();
+    folder.drawn("whole.gilscope", CONVOY, 100);
+    let bytes = fs::read(folder.path("whole.gilscope")).unwrap();
+    fs::write(folder.path("no-end.gilscope"), &bytes[..bytes.len() - 8]).unwrap();
+    let output = folder.run(&["report", "no-end.gilscope"]);
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("no end mark"));
+    assert!(text(&output.stdout).contains("convoy"));
+
+    fs::write(folder.path("cut.gilscope"), &bytes[..bytes.len() - 100]).unwrap();
+    let output = folder.run(&["report", "cut.gilscope"]);
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("was cut off inside a batch"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_cannot_be_read_fails_with_a_sentence() {
+    let folder = Folder::new();
+    fs::write(folder.path("empty.gilscope"), "").unwrap();
+    fs::write(folder.path("other.gilscope"), "#!/bin/sh\necho hello, I am no trace at all\n").unwrap();
+    let sentences = [
+        ("empty.gilscope", "ends after 0 bytes"),
+        ("other.gilscope", "not a gilscope trace"),
+        ("missing.gilscope", "No such file"),
+    ];
+    for (file, sentence) in sentences {
+        let output = folder.run(&["report", file]);
+        assert!(!output.status.success(), "{file}");
+        let error = text(&output.stderr);
+        assert!(error.contains(sentence) && error.contains(file), "{file}: {error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_trace_without_gil_events_says_so_and_succeeds() {
+    let folder = Folder::new();
+    folder.drawn("quiet.gilscope", "main  .ss.\n", 10);
+    let output = folder.run(&["report", "quiet.gilscope"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("No GIL was used"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_range_outside_the_trace_a_stranger_or_an_unknown_thread_fail_with_a_sentence() {
+    let folder = Folder::new();
+    folder.drawn("convoy.gilscope", CONVOY, 100);
+    let cases: [(&[&str], &str); 5] = [
+        (&["--from", "2"], "the trace is 0.8 s long"),
+        (&["--from", "500ms", "--to", "0.2s"], "not before"),
+        (&["--pid", "4"], "process 4 is not in the trace: it has 100"),
+        (&["--thread", "nobody"], "no thread in the trace"),
+        (&["--from", "yesterday"], "units"),
+    ];
+    for (arguments, sentence) in cases {
+        let output = folder.run(&[&["report", "convoy.gilscope"], arguments].concat());
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(text(&output.stderr).contains(sentence), "{arguments:?}: {}", text(&output.stderr));
+    }
+    let output = folder.run(&[
+        "report",
+        "convoy.gilscope",
+        "--from",
+        "200ms",
+        "--to",
+        "0.4s",
+        "--thread",
+        "event-loop",
+    ]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("200 ms"));
+}
