@@ -85,7 +85,7 @@ fn deaf_holds(view: &View) -> impl Iterator<Item = (u32, u32)> {
             let hold = gil.holds.get(place as usize);
             let (from, to) = view.clip(asked, hold.end);
             let thread = view.model.threads.get(hold.thread as usize);
-            to - from > slack && thread.is_some_and(|thread| to - from - preempted(thread, from, to) > slack)
+            to - from > slack && thread.is_some_and(|thread| to - from - letting_go(thread, from, to) > slack)
         });
         deaf.map(move |&(place, _)| (index as u32, place))
     })
@@ -97,6 +97,19 @@ fn preempted(thread: &Thread, from: i64, to: i64) -> i64 {
     lane.filter(|interval| interval.state == State::Descheduled && interval.arg & state::PREEMPTED != 0)
         .map(|interval| interval.end.min(to) - interval.start.max(from))
         .sum()
+}
+
+/// As [`preempted`], for a holder that was asked at `from`, and with the time for which it slept in letting go itself. The waiter has
+/// the GIL's mutex when it asks; a holder that obeys at once finds it locked, sleeps, and then may have to wait for a processor.
+fn letting_go(thread: &Thread, from: i64, to: i64) -> i64 {
+    /// From the request to the sleep: a probe hit or two.
+    const AT_ONCE: i64 = 100_000;
+    let lane = thread.lane.range(from, to);
+    let slept = lane.filter(|interval| {
+        let at_once = interval.start >= from && interval.start - from < AT_ONCE;
+        interval.state == State::Descheduled && interval.arg & state::PREEMPTED == 0 && at_once
+    });
+    preempted(thread, from, to) + slept.map(|interval| interval.end.min(to) - interval.start).sum::<i64>()
 }
 
 /// The innermost frame that most samples of the thread in `from..to` saw, and how many did.
