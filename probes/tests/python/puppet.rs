@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{PoisonError, RwLock, RwLockWriteGuard},
 };
 
 /// Reads a line, runs it as Python, answers `ok` or what `say` was given. What threads do is in functions of known names.
@@ -180,8 +181,27 @@ pub(crate) fn interpreters() -> Vec<PathBuf> {
     found
 }
 
+/// Tests that measure shares and rates run alone: the others keep both processors of a small machine busy.
+static ALONE: RwLock<()> = RwLock::new(());
+
+/// Until it is dropped no other test under every interpreter runs.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    ALONE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`under_every`], and alone.
+pub(crate) fn under_every_alone(wanted: impl Fn(u32) -> bool, test: impl Fn(&mut Puppet)) {
+    let _alone = alone();
+    run_under_every(wanted, test);
+}
+
 /// Runs a test under every interpreter for which `wanted` holds, and names those that it could not run under.
 pub(crate) fn under_every(wanted: impl Fn(u32) -> bool, test: impl Fn(&mut Puppet)) {
+    let _beside_others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
+    run_under_every(wanted, test);
+}
+
+fn run_under_every(wanted: impl Fn(u32) -> bool, test: impl Fn(&mut Puppet)) {
     let mut ran = Vec::new();
     for interpreter in interpreters() {
         let Some(mut puppet) = Puppet::start(&interpreter) else {

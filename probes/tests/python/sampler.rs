@@ -8,7 +8,7 @@ use std::{
 use crossbeam_channel::Receiver;
 use gilscope_probes::python::{PythonNews, SamplerOptions, SamplerStats, StackSampler};
 
-use crate::puppet::{Puppet, interpreters, under_every};
+use crate::puppet::{Puppet, alone, interpreters, under_every, under_every_alone};
 
 /// Takes news until one will do.
 fn wait<T>(news: &Receiver<PythonNews>, mut pick: impl FnMut(PythonNews) -> Option<T>) -> T {
@@ -69,7 +69,7 @@ fn threads_are_told_when_they_come_are_found_out_and_go() {
 
 #[test]
 fn the_holder_and_the_watched_are_sampled_at_the_rate() {
-    under_every(
+    under_every_alone(
         |_| true,
         |puppet| {
             let spinner = puppet.tell_tid("start('spinner', spin)");
@@ -196,6 +196,7 @@ fn what_is_no_python_is_trouble_said_once() {
 
 /// Rates of some seconds, after the credit of the beginning is spent, while so many parked threads of this depth are watched.
 fn late_rates(threads: usize, depth: usize) -> (Vec<SamplerStats>, usize) {
+    let _alone = alone();
     let interpreter = interpreters().remove(0);
     let mut puppet = Puppet::start(&interpreter).unwrap();
     puppet.tell(&format!("tids = [start('deep %d' % i, park_deep, {depth}) for i in range({threads})]"));
@@ -232,6 +233,9 @@ fn of_many_waiters_some_are_read_in_each_round_so_that_the_rate_and_the_budget_h
 fn rounds_of_very_deep_stacks_back_off() {
     let (late, _) = late_rates(4, 400);
     println!("{late:?}");
-    assert!(mean_share(&late) < 0.06);
-    assert!(late.iter().all(|stats| stats.achieved_hz > 2.0 && stats.achieved_hz < 40.0));
+    // What a round costs depends on the machine; that the rounds use the budget up and no more does not.
+    let share = mean_share(&late);
+    assert!((0.03..0.06).contains(&share), "took {share} of a processor");
+    assert!(late.iter().all(|stats| stats.achieved_hz < 40.0));
+    assert!(late.last().unwrap().rounds > late[0].rounds);
 }

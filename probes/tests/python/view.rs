@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::puppet::{Puppet, interpreters, under_every};
+use crate::puppet::{Puppet, interpreters, under_every, under_every_alone};
 use gilscope_probes::python::{PythonThread, PythonView, PythonViewError, Sample, Want, gil_facts};
 
 fn of_tid(sample: &Sample, tid: i32) -> &PythonThread {
@@ -217,7 +217,7 @@ fn shares_of_first_line(puppet: &mut Puppet, work: &str, long: u32, short: u32) 
 
 #[test]
 fn of_two_lines_that_alternate_three_to_one_each_gets_its_share_of_the_samples() {
-    under_every(
+    under_every_alone(
         |_| true,
         |puppet| {
             let in_python = shares_of_first_line(puppet, "burn", 6000, 2000);
@@ -225,7 +225,7 @@ fn of_two_lines_that_alternate_three_to_one_each_gets_its_share_of_the_samples()
             let in_c = shares_of_first_line(puppet, "usleep_with_gil", 3000, 1000);
             for (sampled, measured) in [in_python, in_c] {
                 println!("sampled {sampled:.3}, measured {measured:.3}");
-                assert!((sampled - measured).abs() < 0.1);
+                assert!((sampled - measured).abs() < 0.1, "sampled {sampled:.3}, measured {measured:.3}");
             }
         },
     );
