@@ -135,3 +135,13 @@ fn a_thread_id_that_is_used_again_is_another_thread() {
     assert_eq!(draw(&model, 0, 1_000_000), "?hh.xxxxxxx");
     assert_eq!(draw(&model, 1, 1_000_000), "xxxxxxx.hh.");
 }
+
+#[test]
+fn a_thread_that_was_blocked_from_the_beginning_is_off_the_gil_once_others_have_taken_it_for_long() {
+    // main made no event for four intervals, and another thread has the only GIL: it neither holds nor waits.
+    let text = "
+        main  .......................................
+        a     .hh..hh..hh..hh..hh..hh..hh..hh..hh.hh
+    ";
+    assert_eq!(&lanes(text)[0][..30], "?????????????????????.........");
+}

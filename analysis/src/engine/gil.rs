@@ -125,6 +125,7 @@ impl Engine {
         let thread = &mut self.model.threads[thread as usize];
         thread.uses_gil = true;
         thread.lane.set(now, State::Holding, gil);
+        self.rule_out(now, gil);
     }
 
     pub(super) fn release(&mut self, now: i64, thread: u32, gil: u32) {

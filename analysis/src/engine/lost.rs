@@ -104,6 +104,9 @@ impl Engine {
             owner.limbo.retain(|&other| other != index);
         }
         live.known = false;
+        if live.alive {
+            self.unsure.entry(thread.process).or_default().push(index);
+        }
         live.seen = false;
         live.known_from = now;
         live.holds = NONE;

@@ -35,6 +35,8 @@ pub struct Engine {
     /// The latest time seen: time never goes back.
     now: i64,
     begun: bool,
+    /// Threads of which it may not be known whether they hold a GIL, by process.
+    unsure: FxHashMap<u32, Vec<u32>>,
     /// Where the last loss of each processor ended.
     lost_until: FxHashMap<Option<u16>, i64>,
 }

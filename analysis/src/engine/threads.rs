@@ -57,6 +57,9 @@ impl Engine {
             samples: Default::default(),
         });
         self.live.push(Live::new(since, started));
+        if !started {
+            self.unsure.entry(process).or_default().push(index);
+        }
         index
     }
 
@@ -99,6 +102,34 @@ impl Engine {
         self.model.threads[thread as usize].ended = true;
         self.live[thread as usize].alive = false;
         self.live[thread as usize].run = None;
+    }
+
+    /// A thread has acquired a GIL: if that is the only one of its process, no other thread has it. Nor does one wait for it that has
+    /// let several intervals pass without a `wait`. So threads that were blocked when recording began become *off the GIL*.
+    #[inline]
+    pub(super) fn rule_out(&mut self, now: i64, gil: u32) {
+        let process = self.model.gils[gil as usize].process;
+        let Some(unsure) = self.unsure.get_mut(&process).filter(|unsure| !unsure.is_empty()) else {
+            return;
+        };
+        if self.model.gils.iter().filter(|other| other.process == process).nth(1).is_some() {
+            return;
+        }
+        let interval = self.model.gils[gil as usize].interval_ns();
+        unsure.retain(|&thread| {
+            let live = &mut self.live[thread as usize];
+            if live.known || !live.alive {
+                return false;
+            }
+            if now.saturating_sub(live.known_from) < interval.saturating_mul(4) {
+                return true;
+            }
+            live.known = true;
+            if live.call.is_none() {
+                self.model.threads[thread as usize].lane.set(now, State::OffGil, 0);
+            }
+            false
+        });
     }
 
     /// Who owns the GIL is not known from `since` on.

@@ -22,7 +22,7 @@ pub(super) fn verdicts(view: &View, report: &Report, stalls: &Stalls) -> Vec<Ver
         all.extend(incomplete(report));
         return all;
     }
-    all.extend(report.victims.iter().filter_map(|victim| convoy(report, victim)));
+    all.extend(convoys(report));
     all.extend(long_holds(report, stalls));
     all.extend(contention(report, stalls));
     all.extend(descheduled(view, report, stalls));
@@ -81,8 +81,52 @@ fn ceiling(victim: &Victim) -> String {
     )
 }
 
+/// Most verdicts on convoys; what is beyond is in the tables.
+const MAX_VICTIMS: usize = 3;
+
+/// A verdict for each name of a victim: a pool that makes a thread a task has many threads of a name.
+fn convoys(report: &Report) -> Vec<Verdict> {
+    let mut merged: Vec<(Victim, i64)> = Vec::new();
+    for victim in &report.victims {
+        let mut same = report
+            .threads
+            .iter()
+            .filter(|thread| thread.pid == victim.pid && thread.name == victim.victim.name);
+        let lifetime = same
+            .find(|thread| thread.tid == victim.victim.tid)
+            .map_or(report.trace.duration_ns, |thread| thread.lifetime_ns);
+        let is_same = |other: &Victim| {
+            let names = |victim: &Victim| victim.culprits.first().map(|culprit| culprit.name.clone());
+            other.pid == victim.pid
+                && other.victim.name == victim.victim.name
+                && names(other) == names(victim)
+        };
+        // Threads of a name that lived at the same time stay apart.
+        match merged
+            .iter_mut()
+            .find(|(other, sum)| is_same(other) && *sum + lifetime <= report.trace.duration_ns)
+        {
+            None => merged.push((victim.clone(), lifetime)),
+            Some((all, sum)) => {
+                *sum += lifetime;
+                all.stalls += victim.stalls;
+                all.releases += victim.releases;
+                all.stalled_ns += victim.stalled_ns;
+                all.io_ns += victim.io_ns;
+                all.share = share(all.stalled_ns, *sum);
+                all.calls_per_second = crate::words::per_second(all.stalls, all.stalled_ns);
+            }
+        }
+    }
+    let mut all: Vec<Verdict> = merged.iter().filter_map(|(victim, _)| convoy(report, victim)).collect();
+    all.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity));
+    all.truncate(MAX_VICTIMS);
+    all
+}
+
 fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
     let severity = match victim.share {
+        _ if share(victim.stalled_ns, report.trace.duration_ns) < NOTICE => return None,
         share if share >= PROBLEM => Severity::Problem,
         share if share >= NOTICE => Severity::Notice,
         _ => return None,
@@ -93,13 +137,13 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
     let title = format!("{name} is stalled in a convoy behind {}", list(&culprits));
     let mut text = format!(
         "{} of its {} for a system call ended in a wait of {} (median) to get the GIL back, while those calls took {} \
-         together. That cost {} of {}, {} of its time. Meanwhile the GIL was held by {}. {}",
+         together. Of {} that cost {}, {} of its time. Meanwhile the GIL was held by {}. {}",
         count(victim.stalls),
         plural(victim.releases, "release", "releases"),
         time(victim.stall_p50_ns),
         time(victim.io_ns),
-        time(victim.stalled_ns),
         time(report.trace.duration_ns),
+        time(victim.stalled_ns),
         percent(victim.share),
         list(&names(report, &victim.culprits)),
         ceiling(victim),
@@ -249,7 +293,7 @@ fn descheduled(view: &View, report: &Report, stalls: &Stalls) -> Option<Verdict>
         return None;
     }
     let severity = match share(total, report.trace.duration_ns) {
-        part if part >= PROBLEM => Severity::Problem,
+        of_all if of_all >= PROBLEM && part >= 0.25 => Severity::Problem,
         _ => Severity::Notice,
     };
     let name = report.label(view.tid(worst.1), &view.name(worst.1));
