@@ -6,5 +6,6 @@
 //!
 //! These tests need root, since uprobes do. Where one cannot run it says so by name; with `CI=true` that is a failure.
 
+mod bad_targets;
 mod ground_truth;
 mod harness;
