@@ -34,10 +34,7 @@ fn the_sound_file_has_its_sites() {
 #[test]
 fn what_is_no_elf_file_is_called_so() {
     for bytes in [&b""[..], b"\x7fELF", b"#!/bin/sh\n", &[0; 4096], &MODEL[..63]] {
-        assert!(
-            matches!(Sites::find(bytes), Err(SiteError::NotElf { .. })),
-            "{bytes:?}"
-        );
+        assert!(matches!(Sites::find(bytes), Err(SiteError::NotElf { .. })), "{bytes:?}");
     }
 }
 
@@ -58,11 +55,7 @@ fn a_file_cut_short_anywhere_does_no_harm() {
 /// Where a lie leads furthest: the file header, the program headers, the section headers.
 fn headers() -> Vec<usize> {
     let word = |at: usize| u64::from_le_bytes(MODEL[at..at + 8].try_into().expect("eight bytes")) as usize;
-    let half = |at: usize| {
-        usize::from(u16::from_le_bytes(
-            MODEL[at..at + 2].try_into().expect("two bytes"),
-        ))
-    };
+    let half = |at: usize| usize::from(u16::from_le_bytes(MODEL[at..at + 2].try_into().expect("two bytes")));
     let (programs, sections) = (word(32), word(40));
     let mut places: Vec<usize> = (24..64).step_by(4).collect();
     places.extend((programs..programs + 56 * half(56)).step_by(4));
@@ -72,17 +65,8 @@ fn headers() -> Vec<usize> {
 
 #[test]
 fn every_number_of_the_headers_may_lie() {
-    let lies = [
-        0,
-        1,
-        u64::MAX,
-        u64::MAX - 7,
-        1 << 63,
-        u64::from(u32::MAX),
-        1 << 32,
-        MODEL.len() as u64 - 1,
-        0x1000,
-    ];
+    let lies =
+        [0, 1, u64::MAX, u64::MAX - 7, 1 << 63, u64::from(u32::MAX), 1 << 32, MODEL.len() as u64 - 1, 0x1000];
     for place in headers() {
         for lie in lies {
             let mut elf = MODEL.to_vec();

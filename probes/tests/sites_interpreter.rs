@@ -54,25 +54,16 @@ except ImportError:
             continue;
         };
         let address: u64 = address.parse().expect("an address");
-        assert_eq!(
-            said.next(),
-            Some(if found.debug_build { "True" } else { "False" })
-        );
+        assert_eq!(said.next(), Some(if found.debug_build { "True" } else { "False" }));
         let elf = found.read_elf().expect("its file");
         let exported = vaddr_of(&elf, "PyEval_SaveThread");
         assert_eq!(found.load_bias.wrapping_add(exported), address, "{found:?}");
         assert!(found.contains_address(address) && !found.contains_address(0));
         assert!(found.build.contains('['), "{found:?}");
-        assert_eq!(
-            found.kind == ImageKind::Libpython,
-            found.path.to_string_lossy().contains("libpython")
-        );
+        assert_eq!(found.kind == ImageKind::Libpython, found.path.to_string_lossy().contains("libpython"));
         assert!(!found.open_path.to_string_lossy().contains(' ') && !found.deleted);
         assert_eq!(found.check_traceable().is_ok(), !found.free_threaded);
-        assert_eq!(
-            find_exported(&elf, &["PyThreadState_New", "PyThreadState_Clear"]).len(),
-            2
-        );
+        assert_eq!(find_exported(&elf, &["PyThreadState_New", "PyThreadState_Clear"]).len(), 2);
     }
 }
 
@@ -92,11 +83,7 @@ fn every_interpreter_has_its_sites_at_emulated_calls() {
         assert!((1..=20).contains(&found.of(SiteKind::Release).count()), "{how}");
         assert!(found.sites.iter().all(|site| site.cond == CondArg::Di), "{how}");
         assert_eq!(found.cross_check.is_empty(), interpreter.stripped, "{how}");
-        for sentence in found
-            .cross_check
-            .iter()
-            .filter(|sentence| sentence.contains("take_gil"))
-        {
+        for sentence in found.cross_check.iter().filter(|sentence| sentence.contains("take_gil")) {
             let (inside, all) = sentence.split_once(" of ").expect("N of M");
             assert!(all.starts_with(&format!("{inside} ")), "{how}");
         }
@@ -106,19 +93,13 @@ fn every_interpreter_has_its_sites_at_emulated_calls() {
 fn vaddr_of(elf: &[u8], name: &str) -> u64 {
     use object::{Object, ObjectSymbol};
     let file = object::File::parse(elf).expect("an ELF file");
-    file.dynamic_symbols()
-        .find(|symbol| symbol.name() == Ok(name))
-        .expect("the function")
-        .address()
+    file.dynamic_symbols().find(|symbol| symbol.name() == Ok(name)).expect("the function").address()
 }
 
 #[test]
 fn older_pythons_are_named_with_what_is_supported() {
     let old = |python: &PathBuf| version_of(python).filter(|version| !version.is_supported());
-    let old: Vec<_> = pythons()
-        .into_iter()
-        .filter_map(|python| Some((old(&python)?, python)))
-        .collect();
+    let old: Vec<_> = pythons().into_iter().filter_map(|python| Some((old(&python)?, python))).collect();
     if old.is_empty() {
         eprintln!("skipped: no Python 2.7, 3.6 or 3.7 is installed");
     }
@@ -129,10 +110,7 @@ fn older_pythons_are_named_with_what_is_supported() {
         let error = Interpreter::of(puppet.pid()).expect_err("an unsupported version");
         assert!(matches!(error, InterpreterError::Unsupported { .. }), "{error:?}");
         let text = error.to_string();
-        assert!(
-            text.contains(&version.to_string()) && text.contains("3.8 to 3.15 are supported"),
-            "{text}"
-        );
+        assert!(text.contains(&version.to_string()) && text.contains("3.8 to 3.15 are supported"), "{text}");
     }
 }
 
@@ -153,10 +131,7 @@ fn static_python() -> Option<PathBuf> {
         let puppet = Puppet::python(python, "print('ready')")?;
         Some(Interpreter::of(puppet.pid()).ok()?.kind == ImageKind::Executable)
     };
-    supported()
-        .into_iter()
-        .map(|(python, _)| python)
-        .find(|python| is_whole(python) == Some(true))
+    supported().into_iter().map(|(python, _)| python).find(|python| is_whole(python) == Some(true))
 }
 
 #[test]
@@ -165,10 +140,7 @@ fn a_file_deleted_under_the_process_in_a_folder_with_blanks_is_still_read() {
         eprintln!("skipped: no Python with the interpreter in its executable is installed");
         return;
     };
-    let prefix = Puppet::python(&python, "print(sys.base_prefix)")
-        .expect("a Python")
-        .said
-        .clone();
+    let prefix = Puppet::python(&python, "print(sys.base_prefix)").expect("a Python").said.clone();
     let folder = tempfile::tempdir().expect("a folder");
     let copy = folder.path().join("my python (deleted) x");
     std::fs::copy(&python, &copy).expect("a copy");
@@ -200,29 +172,17 @@ fn a_process_that_has_ended_is_a_zombie_until_its_parent_asks_and_nobody_after()
     let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
     let id = rustix::process::WaitId::Pid(rustix::process::Pid::from_child(&child));
     rustix::process::waitid(id, options).expect("its end");
-    assert!(matches!(
-        Interpreter::of(pid),
-        Err(InterpreterError::Zombie { .. })
-    ));
+    assert!(matches!(Interpreter::of(pid), Err(InterpreterError::Zombie { .. })));
     child.wait().expect("its status");
     let error = Interpreter::of(pid).expect_err("nobody");
-    assert!(
-        matches!(error, InterpreterError::NoSuchProcess { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, InterpreterError::NoSuchProcess { .. }), "{error:?}");
     assert_eq!(error.to_string(), format!("no process has PID {pid}"));
 }
 
 #[test]
 fn a_thread_of_the_kernel_is_called_so() {
-    if std::fs::read_to_string("/proc/2/comm")
-        .map(|name| name.trim() == "kthreadd")
-        .unwrap_or_default()
-    {
-        assert!(matches!(
-            Interpreter::of(2),
-            Err(InterpreterError::KernelThread { .. })
-        ));
+    if std::fs::read_to_string("/proc/2/comm").map(|name| name.trim() == "kthreadd").unwrap_or_default() {
+        assert!(matches!(Interpreter::of(2), Err(InterpreterError::KernelThread { .. })));
     } else {
         eprintln!("skipped: threads of the kernel are not visible here");
     }
@@ -236,20 +196,14 @@ fn a_program_that_imports_python_but_has_not_loaded_it_is_not_ready() {
 int getchar(void);\nint main(int c, char **v) { puts(\"ready\"); fflush(0); getchar(); return Py_BytesMain ? Py_BytesMain(c, v) : 0; }";
     std::fs::write(&source, text).expect("the source");
     let mut compiler = Command::new("cc");
-    compiler
-        .args(["-fPIE", "-pie", "-Wl,-z,dynamic-undefined-weak", "-w", "-o"])
-        .arg(&program)
-        .arg(&source);
+    compiler.args(["-fPIE", "-pie", "-Wl,-z,dynamic-undefined-weak", "-w", "-o"]).arg(&program).arg(&source);
     if !compiler.status().is_ok_and(|status| status.success()) {
         eprintln!("skipped: no C compiler");
         return;
     }
     let puppet = Puppet::start(&mut Command::new(&program)).expect("the program");
     let error = Interpreter::of(puppet.pid()).expect_err("no Python yet");
-    assert!(
-        matches!(error, InterpreterError::NotYetMapped { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, InterpreterError::NotYetMapped { .. }), "{error:?}");
 }
 
 const AS_NOBODY: &str = "GILSCOPE_TEST_AS_NOBODY";
@@ -258,16 +212,8 @@ const AS_NOBODY: &str = "GILSCOPE_TEST_AS_NOBODY";
 fn without_permission_the_message_ends_in_the_command_that_mends_it() {
     if let Ok(pid) = std::env::var(AS_NOBODY) {
         let error = Interpreter::of(pid.parse().expect("a PID")).expect_err("no permission");
-        assert!(
-            matches!(error, InterpreterError::NoPermission { .. }),
-            "{error:?}"
-        );
-        assert!(
-            error
-                .to_string()
-                .ends_with(&format!("run: sudo gilscope attach -p {pid}")),
-            "{error}"
-        );
+        assert!(matches!(error, InterpreterError::NoPermission { .. }), "{error:?}");
+        assert!(error.to_string().ends_with(&format!("run: sudo gilscope attach -p {pid}")), "{error}");
         return;
     }
     if !rustix::process::geteuid().is_root() {
@@ -284,15 +230,7 @@ fn without_permission_the_message_ends_in_the_command_that_mends_it() {
     let name = "without_permission_the_message_ends_in_the_command_that_mends_it";
     const NOBODY: u32 = 65534;
     let mut command = Command::new(&copy);
-    command
-        .args(["--exact", name])
-        .env(AS_NOBODY, puppet.pid().to_string())
-        .uid(NOBODY)
-        .gid(NOBODY);
+    command.args(["--exact", name]).env(AS_NOBODY, puppet.pid().to_string()).uid(NOBODY).gid(NOBODY);
     let output = command.current_dir("/").output().expect("the test as nobody");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -8,24 +8,17 @@ use std::process::{Child, Command, Stdio};
 /// colons).
 pub(crate) fn pythons() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found: Vec<PathBuf> = std::env::split_paths(&path)
-        .flat_map(|folder| named_python(&folder))
-        .collect();
+    let mut found: Vec<PathBuf> =
+        std::env::split_paths(&path).flat_map(|folder| named_python(&folder)).collect();
     if let Some(home) = std::env::var_os("HOME") {
         let versions = std::fs::read_dir(Path::new(&home).join(".pyenv/versions"));
-        let folders = versions
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path().join("bin")));
+        let folders = versions.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path().join("bin")));
         found.extend(folders.flat_map(|folder| named_python(&folder)));
     }
     if let Some(more) = std::env::var_os("GILSCOPE_TEST_PYTHONS") {
         found.extend(std::env::split_paths(&more));
     }
-    let mut resolved: Vec<PathBuf> = found
-        .iter()
-        .filter_map(|python| python.canonicalize().ok())
-        .collect();
+    let mut resolved: Vec<PathBuf> = found.iter().filter_map(|python| python.canonicalize().ok()).collect();
     resolved.sort();
     resolved.dedup();
     resolved
@@ -37,10 +30,7 @@ fn named_python(folder: &Path) -> Vec<PathBuf> {
         let (major, minor) = version.split_once('.').unwrap_or_default();
         matches!(major, "2" | "3") && !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())
     };
-    let entries = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok);
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     entries
         .map(|entry| entry.path())
         .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(named))
@@ -58,29 +48,18 @@ pub(crate) struct Puppet {
 impl Puppet {
     /// Start a command, and wait for its first line.
     pub(crate) fn start(command: &mut Command) -> Option<Puppet> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .ok()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
         let mut said = String::new();
         let mut lines = BufReader::new(child.stdout.take()?);
         lines.read_line(&mut said).ok()?;
-        Some(Puppet {
-            child,
-            said: said.trim().to_owned(),
-        })
+        Some(Puppet { child, said: said.trim().to_owned() })
     }
 
     /// A Python that runs this program, then waits for the end of its input.
     pub(crate) fn python(python: &Path, program: &str) -> Option<Puppet> {
         let program = format!("import sys\n{program}\nsys.stdout.flush()\nsys.stdin.read()");
         // Some of what is named python3.N is a script that only says which versions there are.
-        Puppet::start(
-            Command::new(python)
-                .args(["-S", "-c", &program])
-                .stderr(Stdio::null()),
-        )
+        Puppet::start(Command::new(python).args(["-S", "-c", &program]).stderr(Stdio::null()))
     }
 
     /// Its PID.
