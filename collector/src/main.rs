@@ -1,8 +1,10 @@
 //! Attach to a running CPython, record its GIL, explain who stalled whom.
 
+#[macro_use]
+mod logging;
+
 mod args;
 mod commands;
-mod logging;
 mod recording;
 mod report;
 
@@ -16,7 +18,7 @@ fn main() -> ExitCode {
     match commands::run(arguments.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("gilscope: {}", logging::sentence(&error));
+            say!("gilscope: {}", logging::sentence(&error));
             ExitCode::FAILURE
         }
     }
