@@ -6,6 +6,7 @@
 //!
 //! These tests need root, since uprobes do. Where one cannot run it says so by name; with `CI=true` that is a failure.
 
+mod bad_outputs;
 mod bad_targets;
 mod ground_truth;
 mod harness;

@@ -69,6 +69,9 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 
 /// Waits until a process of ours has ended.
 pub(crate) fn ended(child: &mut Child) -> ExitStatus {
+    if let Some(status) = child.try_wait().unwrap() {
+        return status;
+    }
     let descriptor = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
     let mut descriptors = [PollFd::new(&descriptor, PollFlags::IN)];
     let ready = poll(&mut descriptors, Some(&patience())).unwrap();
