@@ -5,6 +5,14 @@ use std::io::IsTerminal;
 use gilscope_probes::python::CHATTY_LOG_TARGETS;
 use tracing_subscriber::EnvFilter;
 
+/// Prints a line to standard error. If nobody reads it any more, because the terminal was closed, the work goes on.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 /// Starts logging: warnings by default, more with each `-v`; `GILSCOPE_LOG` overrides both.
 pub(crate) fn start(verbose: u8) {
     let default = match verbose {

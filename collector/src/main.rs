@@ -1,9 +1,11 @@
 //! Attach to a running CPython, record its GIL, explain who stalled whom.
 
+#[macro_use]
+mod logging;
+
 mod args;
 mod commands;
 mod demo;
-mod logging;
 mod recording;
 mod report;
 
@@ -17,7 +19,7 @@ fn main() -> ExitCode {
     match commands::run(arguments.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("gilscope: {}", logging::sentence(&error));
+            say!("gilscope: {}", logging::sentence(&error));
             ExitCode::FAILURE
         }
     }

@@ -22,6 +22,17 @@ pub struct Record {
     pub body: Body,
 }
 
+impl Record {
+    /// Whether it is a sign that a process will run another program, or has just begun to.
+    pub(crate) fn heralds_program(&self) -> bool {
+        match &self.body {
+            Body::Fork { child_pid, .. } => *child_pid != self.pid,
+            Body::Name { exec, .. } => *exec,
+            _ => false,
+        }
+    }
+}
+
 /// Which subscription delivered a record. A thread that was subscribed explicitly may also have inherited the subscription of
 /// the thread that made it; comparing origins tells the two apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -7,7 +7,7 @@ use gilscope_probes::session::Session;
 
 use crate::{
     args::AttachArguments,
-    recording::{self, Output, session_options},
+    recording::{self, Output, Signals, session_options},
 };
 
 pub(crate) fn run(arguments: &AttachArguments) -> anyhow::Result<ExitCode> {
@@ -15,6 +15,7 @@ pub(crate) fn run(arguments: &AttachArguments) -> anyhow::Result<ExitCode> {
     pids.sort_unstable();
     pids.dedup();
     recording::check(&arguments.recording)?;
+    let signals = Signals::install()?;
     let output = Output::create(&arguments.recording, pids[0])?;
     let session = prepare(&pids, arguments).map_err(recording::explain);
     let session = match session {
@@ -24,7 +25,7 @@ pub(crate) fn run(arguments: &AttachArguments) -> anyhow::Result<ExitCode> {
             return Err(error);
         }
     };
-    recording::run(session, output, &pids, &arguments.recording, || None)?;
+    recording::run(session, output, &pids, &arguments.recording, &signals, || None)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{PipeWriter, Read, Write, pipe},
+    io::{PipeReader, PipeWriter, Read, Write, pipe},
     os::{
         fd::AsRawFd,
         unix::process::{CommandExt, ExitStatusExt},
@@ -15,32 +15,40 @@ use std::{
 
 use anyhow::Context;
 use gilscope_probes::session::Session;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     args::{ExecArguments, RecordArguments},
-    recording::{self, Output, session_options},
+    logging,
+    recording::{self, Output, Signals, session_options},
 };
 
 pub(crate) fn run(arguments: &RecordArguments) -> anyhow::Result<ExitCode> {
     recording::check(&arguments.recording)?;
-    let (mut child, gate) = start_behind_gate(arguments)?;
-    let pid = child.id() as i32;
-    let result = record(arguments, &mut child, gate, pid);
-    let status = match result {
-        Ok(()) => child.wait()?,
-        Err(error) => {
-            // Behind the gate it has done nothing yet; past it, it is not ours to end.
-            if child.try_wait()?.is_none() {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-            return Err(error);
-        }
-    };
-    Ok(ExitCode::from(status_code(status)))
+    let signals = Signals::install()?;
+    let (mut child, mut gate) = start_behind_gate(arguments)?;
+    let result = record(arguments, &mut child, &mut gate, &signals);
+    if !gate.is_open {
+        // The command has not begun, and its process ends by itself when the gate is gone.
+        drop(gate);
+        child.wait()?;
+        return result.map(|()| ExitCode::FAILURE);
+    }
+    // From here on it is not ours to end, whatever became of the recording.
+    if let Err(error) = &result {
+        say!("gilscope: {}; the command goes on", logging::sentence(error));
+    }
+    let status = status_code(wait(&mut child, &signals)?);
+    Ok(ExitCode::from(if result.is_err() && status == 0 { 1 } else { status }))
 }
 
-fn record(arguments: &RecordArguments, child: &mut Child, gate: PipeWriter, pid: i32) -> anyhow::Result<()> {
+fn record(
+    arguments: &RecordArguments,
+    child: &mut Child,
+    gate: &mut Gate,
+    signals: &Signals,
+) -> anyhow::Result<()> {
+    let pid = child.id() as i32;
     let output = Output::create(&arguments.recording, pid)?;
     let session = match prepare(pid, arguments).map_err(recording::explain) {
         Ok(session) => session,
@@ -49,14 +57,19 @@ fn record(arguments: &RecordArguments, child: &mut Child, gate: PipeWriter, pid:
             return Err(error);
         }
     };
-    let mut gate = Some(gate);
-    recording::run(session, output, &[pid], &arguments.recording, || {
-        // Opened by the first round, when everything is in place.
-        if let Some(mut gate) = gate.take() {
-            let _ = gate.write_all(b"g");
-        }
+    recording::run(session, output, &[pid], &arguments.recording, signals, || {
+        // Everything is in place by the first round.
+        gate.open();
         matches!(child.try_wait(), Ok(Some(_))).then_some("command ended")
     })
+}
+
+/// Waits until the command has ended. Who asks us to terminate means the command.
+fn wait(child: &mut Child, signals: &Signals) -> anyhow::Result<ExitStatus> {
+    if signals.terminated() && child.try_wait()?.is_none() {
+        kill_process(Pid::from_child(child), Signal::TERM)?;
+    }
+    Ok(child.wait()?)
 }
 
 fn prepare(pid: i32, arguments: &RecordArguments) -> anyhow::Result<Session> {
@@ -68,7 +81,24 @@ fn prepare(pid: i32, arguments: &RecordArguments) -> anyhow::Result<Session> {
     Ok(session)
 }
 
-fn start_behind_gate(arguments: &RecordArguments) -> anyhow::Result<(Child, PipeWriter)> {
+/// What the command waits behind until everything is in place. If it is dropped unopened, the command never begins.
+struct Gate {
+    writer: PipeWriter,
+    /// Kept as long as the gate, since the child opens it through `/proc` some time after it was started.
+    _reader: PipeReader,
+    is_open: bool,
+}
+
+impl Gate {
+    fn open(&mut self) {
+        if !self.is_open {
+            // It cannot fail: the pipe is empty, and has a reader.
+            self.is_open = self.writer.write_all(b"g").is_ok();
+        }
+    }
+}
+
+fn start_behind_gate(arguments: &RecordArguments) -> anyhow::Result<(Child, Gate)> {
     let (reader, writer) = pipe()?;
     let gate = format!("/proc/{}/fd/{}", std::process::id(), reader.as_raw_fd());
     let child = Command::new("/proc/self/exe")
@@ -78,7 +108,7 @@ fn start_behind_gate(arguments: &RecordArguments) -> anyhow::Result<(Child, Pipe
         .args(&arguments.command)
         .spawn()
         .context("cannot start a process")?;
-    Ok((child, writer))
+    Ok((child, Gate { writer, _reader: reader, is_open: false }))
 }
 
 /// The child's side: waits at the gate, then becomes the command.

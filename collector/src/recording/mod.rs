@@ -1,15 +1,13 @@
 //! A recording from start to summary: rounds of the session on this thread, writing on another.
 
 mod output;
+mod signals;
 mod status;
 mod summary;
 mod writing;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -23,9 +21,8 @@ use gilscope_probes::{
     session::{AttachError, Session, SessionOptions, StackOptions, Status},
 };
 use gilscope_trace::Header;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-pub(crate) use self::output::Output;
+pub(crate) use self::{output::Output, signals::Signals};
 use self::{status::StatusLine, writing::WriterThread};
 use crate::{args::RecordingArguments, commands::view};
 
@@ -60,9 +57,9 @@ pub(crate) fn run(
     output: Output,
     targets: &[i32],
     arguments: &RecordingArguments,
+    signals: &Signals,
     mut until: impl FnMut() -> Option<&'static str>,
 ) -> anyhow::Result<()> {
-    let signals = Signals::install()?;
     let start_time = session.start().context("cannot start recording")?;
     let header = header(&session, targets, arguments, start_time);
     let path = output.path().to_owned();
@@ -154,26 +151,6 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-/// Ctrl-C and its like ask us to finish; a second one ends us at once.
-struct Signals {
-    received: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn install() -> anyhow::Result<Signals> {
-        let received = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, received.clone())?;
-            signal_hook::flag::register(signal, received.clone())?;
-        }
-        Ok(Signals { received })
-    }
-
-    fn received(&self) -> bool {
-        self.received.load(Ordering::Relaxed)
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct StatusLine {
 impl StatusLine {
     pub(super) fn new(path: &Path, targets: &[i32]) -> StatusLine {
         let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
-        eprintln!("recording {} to {} (Ctrl-C to stop)", targets.join(", "), path.display());
+        say!("recording {} to {} (Ctrl-C to stop)", targets.join(", "), path.display());
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{spinner} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -60,7 +60,7 @@ impl StatusLine {
                 bar.set_message(line);
                 bar.tick();
             }
-            None => eprintln!("{line}"),
+            None => say!("{line}"),
         }
     }
 

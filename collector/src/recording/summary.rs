@@ -8,7 +8,7 @@ use indicatif::{HumanBytes, HumanCount};
 use super::Progress;
 
 pub(super) fn print(path: &Path, elapsed: Duration, progress: &Progress, check: &Check, reason: &str) {
-    eprintln!(
+    say!(
         "{} acquisitions, {} unpaired, {} records lost; {} events in {:.1} s ({reason})",
         HumanCount(check.acquisitions),
         HumanCount(check.unpaired()),
@@ -17,11 +17,11 @@ pub(super) fn print(path: &Path, elapsed: Duration, progress: &Progress, check: 
         elapsed.as_secs_f64(),
     );
     if check.lost > 0 {
-        eprintln!("records were lost: their time is marked unknown in the trace (a larger --ring-kib helps)");
+        say!("records were lost: their time is marked unknown in the trace (a larger --ring-kib helps)");
     }
     if check.acquisitions == 0 && check.releases == 0 {
-        eprintln!("no thread took or released the GIL meanwhile");
+        say!("no thread took or released the GIL meanwhile");
     }
     let name = path.display();
-    eprintln!("wrote {name} ({}); open it with: gilscope report {name}", HumanBytes(progress.bytes()));
+    say!("wrote {name} ({}); open it with: gilscope report {name}", HumanBytes(progress.bytes()));
 }

@@ -41,13 +41,19 @@ use crate::{
     perf::{Mode, PerfOptions, PerfSource, SubscribeError, raise_descriptor_limit},
     process,
     sites::{FoundBy, SiteError},
-    source::{EventSource, Group, Origin},
+    source::{EventSource, Group, Origin, Record},
     syscalls::SyscallSet,
     tracefs::{Tracefs, TracefsError},
 };
 
 /// How often the pairing check is written, and facts that change seldom are read again.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// Longest wait of a round while a process may become a Python any moment: what it does before it is found is not recorded, and an
+/// interpreter takes some 15 ms from `execve` to the first line of its program.
+const EAGER_ROUND: Duration = Duration::from_millis(2);
+/// How long after a sign of it (a fork, an `execve`) that is expected.
+const EAGER: Duration = Duration::from_secs(1);
 
 /// What to record.
 #[derive(Clone, Debug)]
@@ -118,6 +124,8 @@ pub struct Session {
     /// Processes that were not there at the last housekeeping.
     missing: Vec<i32>,
     next_housekeeping: Instant,
+    /// Until then a process may become a Python any moment.
+    eager_until: Instant,
 }
 
 impl Session {
@@ -151,6 +159,7 @@ impl Session {
             started: None,
             missing: Vec::new(),
             next_housekeeping: Instant::now(),
+            eager_until: Instant::now(),
         })
     }
 
@@ -196,6 +205,9 @@ impl Session {
             self.introduce(pid, now, &mut rows);
             self.opening = rows;
         }
+        if self.translator.roster.processes.values().any(|process| process.python.is_none()) {
+            self.eager_until = Instant::now() + EAGER;
+        }
         self.started = Some(now);
         self.seal.last_time = now;
         self.next_housekeeping = Instant::now() + HOUSEKEEPING;
@@ -204,7 +216,8 @@ impl Session {
 
     /// One round: waits up to `timeout` for records, and appends the rows that are complete, in order of time.
     pub fn poll(&mut self, timeout: Duration, rows: &mut Vec<Row>) -> io::Result<Status> {
-        self.source.wait(timeout)?;
+        let eager = Instant::now() < self.eager_until;
+        self.source.wait(if eager { timeout.min(EAGER_ROUND) } else { timeout })?;
         let began = monotonic_nanos();
         let first = rows.len();
         rows.append(&mut self.opening);
@@ -257,6 +270,9 @@ impl Session {
         let before = pending.len();
         self.source.drain(pending)?;
         self.translator.preview(&pending[before..], &mut self.insight);
+        if pending[before..].iter().any(Record::heralds_program) {
+            self.eager_until = Instant::now() + EAGER;
+        }
         Ok(())
     }
 
@@ -270,7 +286,7 @@ impl Session {
     }
 
     /// Translates records in order and does what they ask for.
-    fn pass(&mut self, records: Vec<crate::source::Record>, horizon: i64, rows: &mut Vec<Row>) {
+    fn pass(&mut self, records: Vec<Record>, horizon: i64, rows: &mut Vec<Row>) {
         for record in records {
             let time = record.time;
             if self.started.is_some_and(|started| time < started) {
