@@ -1,7 +1,9 @@
 //! From a lane and a view to pieces.
 
+use std::ops::Range;
+
 use super::{
-    CLASSES, Forest, Lane, MAX_STATES,
+    Forest, Intervals, MAX_STATES,
     forest::{BLOCK, Node, size},
 };
 
@@ -41,7 +43,7 @@ impl Bucket {
 
 /// A stretch of a lane that is drawn as one.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Piece {
+pub struct Piece<const C: usize> {
     /// Where it begins, ns.
     pub start: i64,
     /// Where it ends, ns.
@@ -53,10 +55,10 @@ pub struct Piece {
     /// Bit `s` for each state `s` that occurs.
     pub mask: u16,
     /// Share of the time of each class, 0 to 1. Exact to about a percent.
-    pub shares: [f32; CLASSES],
+    pub shares: [f32; C],
 }
 
-impl Piece {
+impl<const C: usize> Piece<C> {
     /// The state of a piece that is one interval; `None` for a merged one.
     pub fn state(&self) -> Option<u8> {
         (self.count == 1).then(|| self.mask.trailing_zeros() as u8)
@@ -68,17 +70,24 @@ impl Piece {
     }
 }
 
-impl Forest {
+impl<const C: usize> Forest<C> {
     /// The pieces of `lane` that cover the time from `from` to `until` (ns), in order and without gap, into `out`.
     ///
     /// There are at most two for each bucket. The first and the last may reach beyond the view.
-    pub fn pieces(&self, lane: Lane<'_>, from: i64, until: i64, bucket: Bucket, out: &mut Vec<Piece>) {
+    pub fn pieces(
+        &self,
+        lane: impl Intervals,
+        from: i64,
+        until: i64,
+        bucket: Bucket,
+        out: &mut Vec<Piece<C>>,
+    ) {
         if lane.is_empty() || until <= from {
             return;
         }
         let mut merge = Merge::new(bucket, out);
         let mut place = self.place_of(lane, bucket.start_of(from), bucket);
-        while place < lane.len() && lane.starts[place] < until {
+        while place < lane.len() && lane.start(place) < until {
             if place.is_multiple_of(BLOCK)
                 && let Some((level, node, end)) = self.largest_within(lane, place, bucket)
             {
@@ -88,12 +97,19 @@ impl Forest {
             }
             let block_end = (place / BLOCK + 1) * BLOCK;
             while place < block_end.min(lane.len()) {
-                let start = lane.starts[place];
+                let start = lane.start(place);
                 if start >= until {
                     break;
                 }
-                let state = lane.states[place];
-                merge.add_interval(place, start, lane.end_of(place), state, self.classes().of(state));
+                let next = lane.end_of(place);
+                let state = lane.state(place);
+                let nanos = lane.state_end(place, next) - start;
+                merge.add_interval(
+                    place,
+                    start..next,
+                    state,
+                    self.classes().of(state).map(|class| (class, nanos)),
+                );
                 place += 1;
             }
         }
@@ -101,11 +117,8 @@ impl Forest {
     }
 
     /// Where to begin so that `from` is covered: at the node that will be taken whole, if one covers it.
-    fn place_of(&self, lane: Lane<'_>, from: i64, bucket: Bucket) -> usize {
-        let place = lane
-            .starts
-            .partition_point(|&start| start <= from)
-            .saturating_sub(1);
+    fn place_of(&self, lane: impl Intervals, from: i64, bucket: Bucket) -> usize {
+        let place = lane.first_after(from).saturating_sub(1);
         for (level, nodes) in self.levels.iter().enumerate().rev() {
             let index = place / size(level);
             if let Some(node) = nodes.get(index)
@@ -119,7 +132,12 @@ impl Forest {
 
     /// The largest node that begins at `place` and is no longer than a bucket: its level, itself and its end.
     #[inline]
-    fn largest_within(&self, lane: Lane<'_>, place: usize, bucket: Bucket) -> Option<(usize, &Node, i64)> {
+    fn largest_within(
+        &self,
+        lane: impl Intervals,
+        place: usize,
+        bucket: Bucket,
+    ) -> Option<(usize, &Node<C>, i64)> {
         let mut found = None;
         for (level, nodes) in self.levels.iter().enumerate() {
             let index = place / size(level);
@@ -138,23 +156,23 @@ impl Forest {
 }
 
 /// Gathers what is shorter than a bucket.
-struct Merge<'a> {
+struct Merge<'a, const C: usize> {
     bucket: Bucket,
-    out: &'a mut Vec<Piece>,
+    out: &'a mut Vec<Piece<C>>,
     number: i64,
     /// The piece so far; its shares are sums of ns until it is flushed. Empty while `count` is 0.
-    piece: Piece,
+    piece: Piece<C>,
 }
 
-impl<'a> Merge<'a> {
-    fn new(bucket: Bucket, out: &'a mut Vec<Piece>) -> Merge<'a> {
+impl<'a, const C: usize> Merge<'a, C> {
+    fn new(bucket: Bucket, out: &'a mut Vec<Piece<C>>) -> Merge<'a, C> {
         let piece = Piece {
             start: 0,
             end: 0,
             first: 0,
             count: 0,
             mask: 0,
-            shares: [0.0; CLASSES],
+            shares: [0.0; C],
         };
         Merge {
             bucket,
@@ -165,15 +183,15 @@ impl<'a> Merge<'a> {
     }
 
     #[inline]
-    fn add_interval(&mut self, index: usize, start: i64, end: i64, state: u8, class: Option<usize>) {
+    fn add_interval(&mut self, index: usize, time: Range<i64>, state: u8, class: Option<(usize, i64)>) {
         let mask = 1 << (usize::from(state) % MAX_STATES);
-        let long = end - start >= self.bucket.nanos();
-        self.begin(index, start, long);
+        let long = time.end - time.start >= self.bucket.nanos();
+        self.begin(index, time.start, long);
         self.piece.mask |= mask;
-        self.piece.end = end;
+        self.piece.end = time.end;
         self.piece.count += 1;
-        if let Some(class) = class {
-            self.piece.shares[class] += (end - start) as f32;
+        if let Some((class, nanos)) = class {
+            self.piece.shares[class] += nanos as f32;
         }
         if long {
             self.flush();
@@ -181,7 +199,7 @@ impl<'a> Merge<'a> {
     }
 
     #[inline]
-    fn add_node(&mut self, first: usize, count: usize, node: &Node, end: i64) {
+    fn add_node(&mut self, first: usize, count: usize, node: &Node<C>, end: i64) {
         self.begin(first, node.start, false);
         let span = (end - node.start) as f32 / 255.0;
         self.piece.mask |= node.mask;
@@ -215,6 +233,6 @@ impl<'a> Merge<'a> {
         self.out.push(self.piece);
         self.piece.count = 0;
         self.piece.mask = 0;
-        self.piece.shares = [0.0; CLASSES];
+        self.piece.shares = [0.0; C];
     }
 }

@@ -4,6 +4,34 @@ use proptest::prelude::*;
 
 use super::*;
 
+const CLASSES: usize = 6;
+
+/// The plain form of intervals.
+#[derive(Clone, Copy)]
+struct Lane<'a> {
+    starts: &'a [i64],
+    states: &'a [u8],
+    end: i64,
+}
+
+impl Intervals for Lane<'_> {
+    fn len(self) -> usize {
+        self.starts.len()
+    }
+    fn start(self, index: usize) -> i64 {
+        self.starts[index]
+    }
+    fn state(self, index: usize) -> u8 {
+        self.states[index]
+    }
+    fn end(self) -> i64 {
+        self.end
+    }
+    fn first_after(self, time: i64) -> usize {
+        self.starts.partition_point(|&start| start <= time)
+    }
+}
+
 /// A lane drawn as one character for each nanosecond: the same letters in a row are one interval.
 fn drawn(timeline: &str) -> (Vec<i64>, Vec<u8>, i64) {
     let mut starts = Vec::new();
@@ -18,7 +46,7 @@ fn drawn(timeline: &str) -> (Vec<i64>, Vec<u8>, i64) {
     (starts, states, timeline.len() as i64)
 }
 
-fn classes() -> Classes {
+fn classes() -> Classes<CLASSES> {
     Classes::new(|state| (state < 4).then_some(state))
 }
 
@@ -160,7 +188,7 @@ proptest! {
         };
         let (one, other) = (view(first), view(second));
         // The outermost buckets may be cut by the view.
-        let inner = |out: &[Piece], against: &[Piece]| -> Vec<Piece> {
+        let inner = |out: &[Piece<CLASSES>], against: &[Piece<CLASSES>]| -> Vec<Piece<CLASSES>> {
             let from = against.first().map_or(0, |piece| piece.start + 2 * bucket.nanos());
             let until = against.last().map_or(0, |piece| piece.end - 2 * bucket.nanos());
             let own_from = out.first().map_or(0, |piece| piece.start + 2 * bucket.nanos());
