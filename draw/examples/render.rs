@@ -17,11 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         width: number(2).unwrap_or(1280.0) as f32,
         from: number(3).map(|ms| (ms * 1e6) as i64),
         until: number(4).map(|ms| (ms * 1e6) as i64),
-        theme: if words.get(5).is_some() {
-            Theme::Light
-        } else {
-            Theme::Dark
-        },
+        theme: if words.get(5).is_some() { Theme::Light } else { Theme::Dark },
         title: Some(words[0].clone()),
         ..PictureOptions::default()
     };

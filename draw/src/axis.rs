@@ -14,12 +14,7 @@ pub fn ticks(view: View, width: f32, clock: Clock) -> (Vec<i64>, i64) {
         Clock::Relative { origin } => origin,
         Clock::Wall { offset } => -offset.rem_euclid(86_400_000_000_000),
     };
-    let first = view
-        .from
-        .saturating_sub(origin)
-        .div_euclid(step)
-        .saturating_mul(step)
-        .saturating_add(origin);
+    let first = view.from.saturating_sub(origin).div_euclid(step).saturating_mul(step).saturating_add(origin);
     let count = (view.span() / step + 2).min(10_000);
     let ticks = (0..=count)
         .map(|number| first.saturating_add(number.saturating_mul(step)))
@@ -36,13 +31,7 @@ pub fn axis(palette: &Palette, view: View, width: f32, clock: Clock, layer: &mut
         layer.rect(x, HEIGHT - 6.0, 1.0, 6.0, palette.line);
         let text = time::point(tick, step, clock);
         if x + crate::text::width(&text, 11.5) + 6.0 < width {
-            layer.label(
-                [x + 4.0, HEIGHT / 2.0 - 1.0],
-                Anchor::Left,
-                text,
-                11.5,
-                palette.faint,
-            );
+            layer.label([x + 4.0, HEIGHT / 2.0 - 1.0], Anchor::Left, text, 11.5, palette.faint);
         }
     }
     layer.rect(0.0, HEIGHT - 1.0, width, 1.0, palette.line);

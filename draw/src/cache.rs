@@ -48,10 +48,7 @@ impl Cache {
         view: View,
         bucket: Bucket,
     ) -> &[Piece<{ class::COUNT }>] {
-        let looks = Looks {
-            lane: &model.threads[thread as usize].lane,
-            stalls: &model.stalls,
-        };
+        let looks = Looks { lane: &model.threads[thread as usize].lane, stalls: &model.stalls };
         let forest = &index.threads[thread as usize].forest;
         let kept = self.threads.entry(thread).or_insert_with(Kept::new);
         kept.renew(forest, looks, index.version(), view, bucket, self.frame);
@@ -67,32 +64,16 @@ impl Cache {
         view: View,
         bucket: Bucket,
     ) -> &[Piece<THREAD_COLORS>] {
-        let owners = Owners {
-            holds: &model.gils[gil as usize].holds,
-        };
+        let owners = Owners { holds: &model.gils[gil as usize].holds };
         let kept = self.gils.entry(gil).or_insert_with(Kept::new);
-        kept.renew(
-            &index.gils[gil as usize],
-            owners,
-            index.version(),
-            view,
-            bucket,
-            self.frame,
-        );
+        kept.renew(&index.gils[gil as usize], owners, index.version(), view, bucket, self.frame);
         kept.cover(view)
     }
 }
 
 impl<const C: usize> Kept<C> {
     fn new() -> Kept<C> {
-        Kept {
-            version: 0,
-            bucket: Bucket::at_least(1.0),
-            from: 0,
-            until: 0,
-            frame: 0,
-            pieces: Vec::new(),
-        }
+        Kept { version: 0, bucket: Bucket::at_least(1.0), from: 0, until: 0, frame: 0, pieces: Vec::new() }
     }
 
     fn renew(
@@ -125,10 +106,7 @@ impl<const C: usize> Kept<C> {
     /// Of the pieces those that share time with the view.
     fn cover(&self, view: View) -> &[Piece<C>] {
         let first = self.pieces.partition_point(|piece| piece.end <= view.from);
-        let last = self
-            .pieces
-            .partition_point(|piece| piece.start < view.until)
-            .max(first);
+        let last = self.pieces.partition_point(|piece| piece.start < view.until).max(first);
         &self.pieces[first..last]
     }
 }

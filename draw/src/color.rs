@@ -169,11 +169,7 @@ impl Palette {
 
     /// Text that can be read on `color`.
     pub fn text_on(&self, color: Rgba) -> Rgba {
-        if color.lightness() > 0.42 {
-            Rgba::hex(0x10141a)
-        } else {
-            Rgba::hex(0xffffff)
-        }
+        if color.lightness() > 0.42 { Rgba::hex(0x10141a) } else { Rgba::hex(0xffffff) }
     }
 }
 
@@ -185,22 +181,12 @@ mod tests {
     fn the_colours_of_states_that_matter_stay_apart_without_hue() {
         // Who sees no red, or no green, still sees lightness: holding, waiting, stalled and a socket call differ in it.
         let palette = Palette::of(Theme::Dark);
-        let looks = [
-            Look::Holding,
-            Look::Waiting,
-            Look::Socket,
-            Look::Descheduled,
-            Look::Off,
-        ];
+        let looks = [Look::Holding, Look::Waiting, Look::Socket, Look::Descheduled, Look::Off];
         for (place, &one) in looks.iter().enumerate() {
             for &other in &looks[place + 1..] {
                 let (one, other) = (palette.look(one), palette.look(other));
-                let apart: i32 = one
-                    .0
-                    .iter()
-                    .zip(other.0)
-                    .map(|(&a, b)| (i32::from(a) - i32::from(b)).abs())
-                    .sum();
+                let apart: i32 =
+                    one.0.iter().zip(other.0).map(|(&a, b)| (i32::from(a) - i32::from(b)).abs()).sum();
                 assert!(apart > 60, "{one:?} {other:?}");
             }
         }
@@ -211,10 +197,7 @@ mod tests {
         let palette = Palette::of(Theme::Dark);
         for look in Look::ALL {
             let bar = palette.look(look);
-            assert!(
-                (palette.text_on(bar).lightness() - bar.lightness()).abs() > 0.3,
-                "{look:?}"
-            );
+            assert!((palette.text_on(bar).lightness() - bar.lightness()).abs() > 0.3, "{look:?}");
         }
     }
 }

@@ -31,10 +31,7 @@ pub fn culprits(model: &Model, convoy: &Convoy) -> String {
 }
 
 fn name(model: &Model, thread: u32) -> String {
-    model
-        .threads
-        .get(thread as usize)
-        .map_or_else(|| String::from("?"), |thread| thread.name())
+    model.threads.get(thread as usize).map_or_else(|| String::from("?"), |thread| thread.name())
 }
 
 /// The track: each convoy a bar with its caption. Those that share a bucket are one bar.
@@ -90,11 +87,7 @@ pub(crate) fn bands(scene: &Scene<'_>, selected: Option<u32>, layer: &mut Layer)
         };
         let w = w.max(2.0);
         let emphasised = selected == Some(index as u32);
-        let culprits = convoy
-            .culprits
-            .iter()
-            .take(4)
-            .filter_map(|&(thread, _)| scene.row_of(thread));
+        let culprits = convoy.culprits.iter().take(4).filter_map(|&(thread, _)| scene.row_of(thread));
         let (mut top, mut bottom) = (victim, victim + h);
         for (y, h) in culprits {
             top = top.min(y);
@@ -109,10 +102,7 @@ pub(crate) fn bands(scene: &Scene<'_>, selected: Option<u32>, layer: &mut Layer)
         }
         layer.outline(x, victim - 1.5, w, h + 3.0, 1.5, edge);
         // From the first culprit to the victim, at the left end of what is in sight.
-        let culprit = convoy
-            .culprits
-            .first()
-            .and_then(|&(thread, _)| scene.row_of(thread));
+        let culprit = convoy.culprits.first().and_then(|&(thread, _)| scene.row_of(thread));
         if let Some((y, culprit_h)) = culprit
             && w > 16.0
         {

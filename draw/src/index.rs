@@ -56,10 +56,7 @@ impl ThreadIndex {
     fn update(&mut self, looks: Looks<'_>) {
         let lane: &Lane = looks.lane;
         if lane.edits() != self.edits || lane.len() <= self.counted {
-            *self = ThreadIndex {
-                edits: lane.edits(),
-                ..ThreadIndex::new()
-            };
+            *self = ThreadIndex { edits: lane.edits(), ..ThreadIndex::new() };
         }
         self.forest.extend(looks);
         for place in self.counted..lane.len().saturating_sub(1) {
@@ -104,29 +101,21 @@ impl TraceIndex {
     pub fn update(&mut self, model: &Model) {
         self.threads.resize_with(model.threads.len(), ThreadIndex::new);
         for (index, thread) in self.threads.iter_mut().zip(&model.threads) {
-            index.update(Looks {
-                lane: &thread.lane,
-                stalls: &model.stalls,
-            });
+            index.update(Looks { lane: &thread.lane, stalls: &model.stalls });
         }
         // A loss cuts holds that were already there.
         if self.losses != model.lost.len() {
             self.gils.clear();
             self.losses = model.lost.len();
         }
-        self.gils
-            .resize_with(model.gils.len(), || Forest::new(owner_classes()));
+        self.gils.resize_with(model.gils.len(), || Forest::new(owner_classes()));
         for (index, gil) in self.gils.iter_mut().zip(&model.gils) {
             index.extend(Owners { holds: &gil.holds });
         }
         self.trouble.clear();
         self.trouble.resize(model.threads.len(), 0);
         for convoy in &model.convoys {
-            for (thread, nanos) in convoy
-                .culprits
-                .iter()
-                .copied()
-                .chain([(convoy.victim, convoy.stalled_ns)])
+            for (thread, nanos) in convoy.culprits.iter().copied().chain([(convoy.victim, convoy.stalled_ns)])
             {
                 if let Some(trouble) = self.trouble.get_mut(thread as usize) {
                     *trouble = trouble.saturating_add(nanos);

@@ -26,13 +26,7 @@ pub(crate) fn row(scene: &Scene<'_>, cache: &mut Cache, thread: u32, row: &Row, 
     }
     let bucket = scene.view.bucket(scene.width);
     let pieces = cache.thread(scene.model, scene.index, thread, scene.view, bucket);
-    let mut painter = Bars {
-        scene,
-        layer,
-        y,
-        h: row.h,
-        last: None,
-    };
+    let mut painter = Bars { scene, layer, y, h: row.h, last: None };
     for piece in pieces {
         match piece.state() {
             Some(look) => painter.interval(thread, piece, Look::from_u8(look)),
@@ -91,8 +85,7 @@ impl Bars<'_, '_> {
             // Thin bars have their text above the bar's own height, on the lane.
             let size = (self.h * 0.5).clamp(9.0, 12.0);
             let at = [left + 4.0, self.y + self.h / 2.0];
-            self.layer
-                .label_within(at, Anchor::Left, &text, right - left - 8.0, size, on);
+            self.layer.label_within(at, Anchor::Left, &text, right - left - 8.0, size, on);
         }
     }
 
@@ -115,13 +108,7 @@ impl Bars<'_, '_> {
                 (self.h * share).max(3.0).min(self.h)
             }
         };
-        let next = Merged {
-            x,
-            right,
-            base,
-            strip,
-            height,
-        };
+        let next = Merged { x, right, base, strip, height };
         match &mut self.last {
             Some(last)
                 if last.base == base
@@ -141,10 +128,7 @@ impl Bars<'_, '_> {
     fn flush(&mut self) {
         let Some(merged) = self.last.take() else { return };
         let palette = self.scene.palette;
-        let (x, w) = (
-            merged.x.max(-2.0),
-            merged.right.min(self.scene.width + 2.0) - merged.x.max(-2.0),
-        );
+        let (x, w) = (merged.x.max(-2.0), merged.right.min(self.scene.width + 2.0) - merged.x.max(-2.0));
         let severe = merged.base >= Look::Descheduled;
         let full = merged.base.height();
         let inset = if full < 1.0 { 0.0 } else { MERGED_INSET * 2.0 };
@@ -168,14 +152,8 @@ fn merged_color(palette: &Palette, look: Look) -> Rgba {
 
 /// The class that takes most of the time.
 fn dominant(shares: &[f32; class::COUNT]) -> Look {
-    const LOOKS: [Look; class::COUNT] = [
-        Look::Stalled,
-        Look::Waiting,
-        Look::Holding,
-        Look::Descheduled,
-        Look::Socket,
-        Look::Poll,
-    ];
+    const LOOKS: [Look; class::COUNT] =
+        [Look::Stalled, Look::Waiting, Look::Holding, Look::Descheduled, Look::Socket, Look::Poll];
     let rest = 1.0 - shares.iter().sum::<f32>();
     let mut most = (rest, Look::Off);
     for (&share, look) in shares.iter().zip(LOOKS) {
@@ -188,9 +166,7 @@ fn dominant(shares: &[f32; class::COUNT]) -> Look {
 
 /// The most severe state that occurs at all, if any is severe.
 fn severest(piece: &Piece<{ class::COUNT }>) -> Option<Look> {
-    [Look::Stalled, Look::Waiting, Look::Descheduled]
-        .into_iter()
-        .find(|&look| piece.has(look as u8))
+    [Look::Stalled, Look::Waiting, Look::Descheduled].into_iter().find(|&look| piece.has(look as u8))
 }
 
 /// What an interval says inside its bar.
@@ -228,18 +204,12 @@ pub fn caption(model: &Model, thread: u32, interval: &Interval) -> String {
 pub fn peer(model: &Model, thread: u32, fd: i32, time: i64) -> Option<String> {
     let process = model.threads.get(thread as usize)?.process;
     let descriptor = model.processes.get(process as usize)?.descriptor(fd, time)?;
-    descriptor
-        .peer
-        .clone()
-        .or_else(|| descriptor.path.clone())
-        .filter(|text| !text.is_empty())
+    descriptor.peer.clone().or_else(|| descriptor.path.clone()).filter(|text| !text.is_empty())
 }
 
 /// Marks at the lower edge where the thread's Python stack is known.
 fn ticks(scene: &Scene<'_>, thread: u32, y: f32, h: f32, layer: &mut Layer) {
-    let samples = scene.model.threads[thread as usize]
-        .samples
-        .range(scene.view.from, scene.view.until);
+    let samples = scene.model.threads[thread as usize].samples.range(scene.view.from, scene.view.until);
     let mut last = f32::NEG_INFINITY;
     let color = scene.palette.text.alpha(0.7);
     for sample in samples {

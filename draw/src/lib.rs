@@ -38,7 +38,7 @@ pub use lanes::{caption, peer};
 pub use list::{Anchor, DrawList, Label, Layer, Line, Rect, STRIPE, stripes};
 pub use look::{Look, Looks, Owners, class, look_classes};
 pub use picture::{PictureOptions, draw, legend, picture, picture_png};
-pub use png::{PictureError, png};
+pub use png::{PictureError, encode_png, png};
 pub use rows::{GAP, Row, RowKind, RowOptions, Rows, Sort};
 pub use scene::{Emphasis, Scene, rows};
 pub use svg::{arrowhead, escape, svg};

@@ -107,35 +107,17 @@ impl Layer {
 
     /// Adds a line.
     pub fn line(&mut self, from: [f32; 2], to: [f32; 2], width: f32, color: Rgba) {
-        self.lines.push(Line {
-            from,
-            to,
-            width,
-            color,
-            arrow: false,
-        });
+        self.lines.push(Line { from, to, width, color, arrow: false });
     }
 
     /// Adds a line with an arrowhead.
     pub fn arrow(&mut self, from: [f32; 2], to: [f32; 2], width: f32, color: Rgba) {
-        self.lines.push(Line {
-            from,
-            to,
-            width,
-            color,
-            arrow: true,
-        });
+        self.lines.push(Line { from, to, width, color, arrow: true });
     }
 
     /// Adds a label.
     pub fn label(&mut self, at: [f32; 2], anchor: Anchor, text: impl Into<String>, size: f32, color: Rgba) {
-        self.labels.push(Label {
-            at,
-            anchor,
-            text: text.into(),
-            size,
-            color,
-        });
+        self.labels.push(Label { at, anchor, text: text.into(), size, color });
     }
 
     /// Adds a label cut to `width`, unless next to nothing of it would be left.
@@ -188,18 +170,12 @@ pub struct DrawList {
 impl DrawList {
     /// An empty picture of that size.
     pub fn new(width: f32, height: f32) -> DrawList {
-        DrawList {
-            size: [width, height],
-            layers: Vec::new(),
-        }
+        DrawList { size: [width, height], layers: Vec::new() }
     }
 
     /// A new topmost layer, clipped to `clip`.
     pub fn layer(&mut self, clip: Option<[f32; 4]>) -> &mut Layer {
-        self.layers.push(Layer {
-            clip,
-            ..Layer::default()
-        });
+        self.layers.push(Layer { clip, ..Layer::default() });
         self.layers.last_mut().expect("one was just pushed")
     }
 
@@ -244,12 +220,7 @@ pub fn stripes(hatch: &Rect) -> impl Iterator<Item = [[f32; 2]; 4]> {
         (bottom - top > 0.2).then(|| {
             let at = |height: f32| (sum - height).clamp(x, x + w);
             let right = |height: f32| (sum + STRIPE_WIDTH - height).clamp(x, x + w);
-            [
-                [at(top), top],
-                [right(top), top],
-                [right(bottom), bottom],
-                [at(bottom), bottom],
-            ]
+            [[at(top), top], [right(top), top], [right(bottom), bottom], [at(bottom), bottom]]
         })
     })
 }

@@ -17,25 +17,11 @@ pub fn names(scene: &Scene<'_>, width: f32, hovered: Option<RowKind>, layer: &mu
             RowKind::Process(process) => {
                 layer.rect(0.0, y, width, row.h, palette.raised);
                 let text = process_name(scene, process);
-                layer.label_within(
-                    [10.0, middle],
-                    Anchor::Left,
-                    &text,
-                    width - 16.0,
-                    12.5,
-                    palette.text,
-                );
+                layer.label_within([10.0, middle], Anchor::Left, &text, width - 16.0, 12.5, palette.text);
             }
             RowKind::Owner(gil) => {
                 let name = owner_name(scene, gil);
-                layer.label_within(
-                    [10.0, middle],
-                    Anchor::Left,
-                    &name,
-                    width - 16.0,
-                    size,
-                    palette.faint,
-                );
+                layer.label_within([10.0, middle], Anchor::Left, &name, width - 16.0, size, palette.faint);
             }
             RowKind::Thread(thread) => {
                 let note = waited(scene, thread);
@@ -94,12 +80,7 @@ pub fn process_name(scene: &Scene<'_>, process: u32) -> String {
 
 /// The name of an ownership row.
 pub fn owner_name(scene: &Scene<'_>, gil: u32) -> String {
-    match scene
-        .model
-        .gils
-        .get(gil as usize)
-        .and_then(|gil| gil.detail.interpreter)
-    {
+    match scene.model.gils.get(gil as usize).and_then(|gil| gil.detail.interpreter) {
         Some(number) if number > 0 => format!("GIL owner · interpreter {number}"),
         _ if scene.model.gils.len() > 1 => format!("GIL owner · {}", scene.model.gil_name(gil)),
         _ => String::from("GIL owner"),

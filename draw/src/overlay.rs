@@ -19,20 +19,12 @@ pub(crate) fn emphasis(scene: &Scene<'_>, emphasis: Emphasis, layer: &mut Layer)
 /// A selected range: what lies beside it is dimmed.
 fn range(scene: &Scene<'_>, from: i64, until: i64, layer: &mut Layer) {
     let dim = scene.palette.background.alpha(0.55);
-    let (left, right) = (
-        scene.x(from).clamp(-2.0, scene.width + 2.0),
-        scene.x(until).clamp(-2.0, scene.width + 2.0),
-    );
+    let (left, right) =
+        (scene.x(from).clamp(-2.0, scene.width + 2.0), scene.x(until).clamp(-2.0, scene.width + 2.0));
     layer.rect(0.0, 0.0, left.max(0.0), scene.height, dim);
     layer.rect(right, 0.0, (scene.width - right).max(0.0), scene.height, dim);
     for edge in [left, right] {
-        layer.rect(
-            edge - 0.5,
-            0.0,
-            1.0,
-            scene.height,
-            scene.palette.selection.alpha(0.8),
-        );
+        layer.rect(edge - 0.5, 0.0, 1.0, scene.height, scene.palette.selection.alpha(0.8));
     }
 }
 
@@ -56,14 +48,7 @@ fn stall(scene: &Scene<'_>, index: u32, layer: &mut Layer) {
             // The way from the release to the wait, where there is room for words.
             let way = x - at;
             let text = format!("released {} before", time::duration(stall.start - stall.release));
-            layer.label_within(
-                [at + 3.0, y - 7.0],
-                Anchor::Left,
-                &text,
-                way.max(120.0),
-                11.0,
-                color,
-            );
+            layer.label_within([at + 3.0, y - 7.0], Anchor::Left, &text, way.max(120.0), 11.0, color);
         }
     }
     let Some(gil) = scene.model.gils.get(stall.gil as usize) else {
@@ -94,11 +79,7 @@ fn stall(scene: &Scene<'_>, index: u32, layer: &mut Layer) {
             break;
         }
         let below = holder_y > y;
-        let (start, end) = if below {
-            (y + h, holder_y)
-        } else {
-            (y, holder_y + holder_h)
-        };
+        let (start, end) = if below { (y + h, holder_y) } else { (y, holder_y + holder_h) };
         layer.arrow([at, start], [at, end], 1.5, color);
         if let Some((x, w)) = scene.stretch(hold.start, hold.end) {
             layer.outline(x, holder_y, w.max(1.0), holder_h, 1.5, color.alpha(0.8));

@@ -26,11 +26,7 @@ impl Heat {
         let view = View::new(model.start, model.end);
         let bucket = view.bucket(BUCKETS / 2.0);
         let count = (view.span() / bucket.nanos() + 2) as usize;
-        let mut heat = Heat {
-            view: Some(view),
-            waiting: vec![0.0; count],
-            holding: vec![0.0; count],
-        };
+        let mut heat = Heat { view: Some(view), waiting: vec![0.0; count], holding: vec![0.0; count] };
         let mut pieces = Vec::new();
         let first = bucket.of(view.from);
         for (thread, index) in model.threads.iter().zip(&index.threads) {
@@ -39,13 +35,8 @@ impl Heat {
                 continue;
             }
             pieces.clear();
-            let looks = Looks {
-                lane: &thread.lane,
-                stalls: &model.stalls,
-            };
-            index
-                .forest
-                .pieces(looks, view.from, view.until, bucket, &mut pieces);
+            let looks = Looks { lane: &thread.lane, stalls: &model.stalls };
+            index.forest.pieces(looks, view.from, view.until, bucket, &mut pieces);
             for piece in &pieces {
                 let waiting = piece.shares[class::STALLED] + piece.shares[class::WAITING];
                 let holding = piece.shares[class::HOLDING] + piece.shares[class::DESCHEDULED];
@@ -58,10 +49,7 @@ impl Heat {
                     let number = bucket.of(at);
                     let next = ((number + 1) * bucket.nanos()).min(end);
                     let part = (next - at) as f32 / bucket.nanos() as f32;
-                    if let Some(place) = usize::try_from(number - first)
-                        .ok()
-                        .filter(|&place| place < count)
-                    {
+                    if let Some(place) = usize::try_from(number - first).ok().filter(|&place| place < count) {
                         heat.waiting[place] += waiting * part;
                         heat.holding[place] += holding * part;
                     }
@@ -115,23 +103,14 @@ pub fn overview(
         layer.hatch(x, 0.0, w, HEIGHT, palette.lost.alpha(0.8));
     }
     if let Some(visible) = visible {
-        window(
-            all,
-            visible,
-            palette,
-            width,
-            list.layer(Some([0.0, 0.0, width, HEIGHT])),
-        );
+        window(all, visible, palette, width, list.layer(Some([0.0, 0.0, width, HEIGHT])));
     }
     list
 }
 
 /// From one waiter in ten to four waiters.
 fn heat_color(palette: &Palette, waiting: f32) -> Rgba {
-    let (low, high) = (
-        palette.look(crate::Look::Waiting),
-        palette.look(crate::Look::Stalled),
-    );
+    let (low, high) = (palette.look(crate::Look::Waiting), palette.look(crate::Look::Stalled));
     let faint = low.towards(palette.lane, 0.55);
     match waiting {
         0.0..0.3 => faint.towards(low, waiting / 0.3),

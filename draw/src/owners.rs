@@ -76,9 +76,8 @@ fn holder_color(scene: &Scene<'_>, thread: u32) -> Rgba {
 /// Of a merged piece: the colour of the longest holder, and the share of time in which anybody held, as a height in steps.
 fn mixture(scene: &Scene<'_>, piece: &Piece<THREAD_COLORS>) -> (Rgba, f32) {
     let held: f32 = piece.shares.iter().sum();
-    let longest = (0..THREAD_COLORS)
-        .max_by(|&a, &b| piece.shares[a].total_cmp(&piece.shares[b]))
-        .unwrap_or(0);
+    let longest =
+        (0..THREAD_COLORS).max_by(|&a, &b| piece.shares[a].total_cmp(&piece.shares[b])).unwrap_or(0);
     let color = scene.palette.thread(longest).towards(scene.palette.lane, 0.15);
     (color, ((held * 8.0).ceil() / 8.0).clamp(0.125, 1.0))
 }

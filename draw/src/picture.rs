@@ -55,11 +55,7 @@ pub fn picture(model: &Model, options: &PictureOptions) -> String {
 
 /// The picture of `model` as PNG, `scale` pixels a point.
 pub fn picture_png(model: &Model, options: &PictureOptions, scale: f32) -> Result<Vec<u8>, PictureError> {
-    png::png(
-        &draw(model, options),
-        Palette::of(options.theme).background,
-        scale,
-    )
+    png::png(&draw(model, options), Palette::of(options.theme).background, scale)
 }
 
 /// The picture of `model` as a draw list.
@@ -67,12 +63,8 @@ pub fn draw(model: &Model, options: &PictureOptions) -> DrawList {
     let index = TraceIndex::of(model);
     let palette = Palette::of(options.theme);
     let view = View::new(
-        options
-            .from
-            .map_or(model.start, |from| model.start.saturating_add(from)),
-        options
-            .until
-            .map_or(model.end, |until| model.start.saturating_add(until)),
+        options.from.map_or(model.start, |from| model.start.saturating_add(from)),
+        options.until.map_or(model.end, |until| model.start.saturating_add(until)),
     );
     let (rows, left_out) = rows(model, &index, options);
     let width = options.width.max(NAMES + 100.0);
@@ -90,32 +82,17 @@ pub fn draw(model: &Model, options: &PictureOptions) -> DrawList {
         clock,
     };
     let head = if options.title.is_some() { TITLE } else { 0.0 };
-    let track = if model.convoys.is_empty() {
-        0.0
-    } else {
-        convoys::TRACK
-    };
+    let track = if model.convoys.is_empty() { 0.0 } else { convoys::TRACK };
     let rows_y = head + overview::HEIGHT + track + axis::HEIGHT + 4.0;
     let mut list = DrawList::new(width, rows_y + scene.height + LEGEND);
 
     if let Some(title) = &options.title {
         let layer = list.layer(None);
-        layer.label_within(
-            [10.0, TITLE / 2.0],
-            Anchor::Left,
-            title,
-            width - 20.0,
-            15.0,
-            palette.text,
-        );
+        layer.label_within([10.0, TITLE / 2.0], Anchor::Left, title, width - 20.0, 15.0, palette.text);
     }
     let whole = view.from <= model.start && view.until >= model.end;
     let heat = overview::Heat::of(model, &index);
-    list.place(
-        overview::overview(model, &heat, &palette, lanes, (!whole).then_some(view)),
-        NAMES,
-        head,
-    );
+    list.place(overview::overview(model, &heat, &palette, lanes, (!whole).then_some(view)), NAMES, head);
     let mut bars = DrawList::new(lanes, track + axis::HEIGHT);
     if track > 0.0 {
         convoys::track(&scene, None, bars.layer(Some([0.0, 0.0, lanes, track])));
@@ -137,28 +114,13 @@ pub fn draw(model: &Model, options: &PictureOptions) -> DrawList {
         );
     }
     let mut column = DrawList::new(NAMES, scene.height);
-    names::names(
-        &scene,
-        NAMES,
-        None,
-        column.layer(Some([0.0, 0.0, NAMES, scene.height])),
-    );
+    names::names(&scene, NAMES, None, column.layer(Some([0.0, 0.0, NAMES, scene.height])));
     list.place(column, 0.0, rows_y);
-    list.place(
-        scene::rows(&scene, &mut Cache::default(), Emphasis::default()),
-        NAMES,
-        rows_y,
-    );
+    list.place(scene::rows(&scene, &mut Cache::default(), Emphasis::default()), NAMES, rows_y);
     legend(&palette, width, left_out, &mut list, rows_y + scene.height);
     if model.threads.is_empty() {
         let at = [width / 2.0, rows_y + 10.0];
-        list.layer(None).label(
-            at,
-            Anchor::Middle,
-            "no threads were recorded",
-            13.0,
-            palette.faint,
-        );
+        list.layer(None).label(at, Anchor::Middle, "no threads were recorded", 13.0, palette.faint);
     }
     list
 }
@@ -171,9 +133,7 @@ fn rows(model: &Model, index: &TraceIndex, options: &PictureOptions) -> (Rows, u
         let is_wanted = |thread: &&u32| {
             let this = &model.threads[**thread as usize];
             let name = this.name().to_lowercase();
-            wanted
-                .iter()
-                .any(|wanted| name.contains(wanted) || this.tid.to_string() == *wanted)
+            wanted.iter().any(|wanted| name.contains(wanted) || this.tid.to_string() == *wanted)
         };
         let all: Vec<u32> = (0..model.threads.len() as u32).collect();
         chosen.only = all.iter().filter(is_wanted).copied().collect();
@@ -191,10 +151,7 @@ fn rows(model: &Model, index: &TraceIndex, options: &PictureOptions) -> (Rows, u
     // The most troubled ones, wherever their process stands.
     let mut ranked = shown.clone();
     ranked.sort_by_cached_key(|&thread| {
-        let waiting = index
-            .threads
-            .get(thread as usize)
-            .map_or(0, |thread| thread.waiting());
+        let waiting = index.threads.get(thread as usize).map_or(0, |thread| thread.waiting());
         std::cmp::Reverse((index.trouble(thread as usize), waiting))
     });
     ranked.truncate(options.max_threads);

@@ -34,9 +34,15 @@ pub enum PictureError {
 /// The picture as a PNG file, `scale` pixels a point, on `background`.
 pub fn png(list: &DrawList, background: Rgba, scale: f32) -> Result<Vec<u8>, PictureError> {
     let pixmap = pixels(list, background, scale)?;
-    pixmap
-        .encode_png()
-        .map_err(|error| PictureError::Encode(error.to_string()))
+    pixmap.encode_png().map_err(|error| PictureError::Encode(error.to_string()))
+}
+
+/// Opaque pixels, red, green, blue and opacity a byte each, as a PNG file.
+pub fn encode_png(width: u32, height: u32, pixels: Vec<u8>) -> Result<Vec<u8>, PictureError> {
+    let refused = || PictureError::Size { width: width as f32, height: height as f32, scale: 1.0 };
+    let size = tiny_skia::IntSize::from_wh(width, height).ok_or_else(refused)?;
+    let pixmap = Pixmap::from_vec(pixels, size).ok_or_else(refused)?;
+    pixmap.encode_png().map_err(|error| PictureError::Encode(error.to_string()))
 }
 
 fn pixels(list: &DrawList, background: Rgba, scale: f32) -> Result<Pixmap, PictureError> {
@@ -83,9 +89,7 @@ fn paint(pixmap: &mut Pixmap, layer: &Layer, transform: Transform) {
         let mut path = PathBuilder::new();
         for [a, b, c, d] in stripes(hatch) {
             path.move_to(a[0], a[1]);
-            [b, c, d]
-                .iter()
-                .for_each(|corner| path.line_to(corner[0], corner[1]));
+            [b, c, d].iter().for_each(|corner| path.line_to(corner[0], corner[1]));
             path.close();
         }
         fill(pixmap, path.finish(), hatch.color, transform, mask);
@@ -95,10 +99,7 @@ fn paint(pixmap: &mut Pixmap, layer: &Layer, transform: Transform) {
         path.move_to(line.from[0], line.from[1]);
         path.line_to(line.to[0], line.to[1]);
         if let Some(path) = path.finish() {
-            let stroke = tiny_skia::Stroke {
-                width: line.width,
-                ..tiny_skia::Stroke::default()
-            };
+            let stroke = tiny_skia::Stroke { width: line.width, ..tiny_skia::Stroke::default() };
             pixmap.stroke_path(&path, &brush(line.color), &stroke, transform, mask);
         }
         if let Some([a, b, c]) = arrowhead(line) {
@@ -124,29 +125,19 @@ fn paint(pixmap: &mut Pixmap, layer: &Layer, transform: Transform) {
 
 fn fill(pixmap: &mut Pixmap, path: Option<Path>, color: Rgba, transform: Transform, mask: Option<&Mask>) {
     if let Some(path) = path {
-        let paint = Paint {
-            anti_alias: true,
-            ..brush(color)
-        };
+        let paint = Paint { anti_alias: true, ..brush(color) };
         pixmap.fill_path(&path, &paint, FillRule::Winding, transform, mask);
     }
 }
 
 /// The outlines of a text whose baseline begins at `x`, `y`.
 fn outlines(text: &str, size: f32, x: f32, y: f32) -> Option<Path> {
-    let mut pen = Pen {
-        path: PathBuilder::new(),
-        x,
-        y,
-    };
+    let mut pen = Pen { path: PathBuilder::new(), x, y };
     let glyphs = text::FONT.outline_glyphs();
     for character in text.chars() {
         if let Some(glyph) = glyphs.get(text::glyph(character)) {
             // A glyph that cannot be drawn leaves a gap.
-            let _ = glyph.draw(
-                DrawSettings::unhinted(Size::new(size), LocationRef::default()),
-                &mut pen,
-            );
+            let _ = glyph.draw(DrawSettings::unhinted(Size::new(size), LocationRef::default()), &mut pen);
         }
         pen.x += text::advance_of(character) * size;
     }
@@ -170,19 +161,11 @@ impl OutlinePen for Pen {
     }
 
     fn quad_to(&mut self, cx: f32, cy: f32, x: f32, y: f32) {
-        self.path
-            .quad_to(self.x + cx, self.y - cy, self.x + x, self.y - y);
+        self.path.quad_to(self.x + cx, self.y - cy, self.x + x, self.y - y);
     }
 
     fn curve_to(&mut self, ax: f32, ay: f32, bx: f32, by: f32, x: f32, y: f32) {
-        self.path.cubic_to(
-            self.x + ax,
-            self.y - ay,
-            self.x + bx,
-            self.y - by,
-            self.x + x,
-            self.y - y,
-        );
+        self.path.cubic_to(self.x + ax, self.y - ay, self.x + bx, self.y - by, self.x + x, self.y - y);
     }
 
     fn close(&mut self) {
@@ -198,17 +181,13 @@ mod tests {
     fn pixels_have_the_colours_of_the_list_and_clips_hold() {
         let red = Rgba::hex(0xd55e00);
         let mut list = DrawList::new(40.0, 20.0);
-        list.layer(Some([0.0, 0.0, 30.0, 20.0]))
-            .rect(10.0, 0.0, 30.0, 20.0, red);
+        list.layer(Some([0.0, 0.0, 30.0, 20.0])).rect(10.0, 0.0, 30.0, 20.0, red);
         let picture = pixels(&list, Rgba::hex(0), 2.0).unwrap();
         let at = |x: u32, y: u32| {
             let pixel = picture.pixel(x, y).unwrap();
             [pixel.red(), pixel.green(), pixel.blue()]
         };
-        assert_eq!(
-            [at(10, 10), at(30, 10), at(70, 10)],
-            [[0, 0, 0], [0xd5, 0x5e, 0], [0, 0, 0]]
-        );
+        assert_eq!([at(10, 10), at(30, 10), at(70, 10)], [[0, 0, 0], [0xd5, 0x5e, 0], [0, 0, 0]]);
     }
 
     #[test]

@@ -24,13 +24,7 @@ pub enum Sort {
 
 impl Sort {
     /// All, in the order of a menu.
-    pub const ALL: [Sort; 5] = [
-        Sort::Trouble,
-        Sort::Waiting,
-        Sort::Holding,
-        Sort::Name,
-        Sort::Appearance,
-    ];
+    pub const ALL: [Sort; 5] = [Sort::Trouble, Sort::Waiting, Sort::Holding, Sort::Name, Sort::Appearance];
 
     /// Its name in a menu.
     pub fn name(self) -> &'static str {
@@ -112,10 +106,7 @@ pub struct Rows {
 impl Rows {
     /// The rows of `model`.
     pub fn of(model: &Model, index: &TraceIndex, options: &RowOptions) -> Rows {
-        let mut rows = Rows {
-            places: vec![u32::MAX; model.threads.len()],
-            ..Rows::default()
-        };
+        let mut rows = Rows { places: vec![u32::MAX; model.threads.len()], ..Rows::default() };
         let filter = options.filter.trim().to_lowercase();
         let mut shown: Vec<u32> = (0..model.threads.len() as u32)
             .filter(|thread| is_shown(model, *thread, &filter, options))
@@ -131,9 +122,7 @@ impl Rows {
         if options.sort != Sort::Appearance {
             // The process of the first thread first.
             let first = |process: &u32| {
-                shown
-                    .iter()
-                    .position(|&thread| model.threads[thread as usize].process == *process)
+                shown.iter().position(|&thread| model.threads[thread as usize].process == *process)
             };
             processes.sort_by_key(|process| first(process).unwrap_or(usize::MAX));
         }
@@ -162,11 +151,7 @@ impl Rows {
                         .and_then(|thread| thread.gil())
                         .filter(|gil| gils.contains(gil))
                 };
-                for &thread in shown
-                    .iter()
-                    .filter(of_process)
-                    .filter(|thread| home(thread) == group)
-                {
+                for &thread in shown.iter().filter(of_process).filter(|thread| home(thread) == group) {
                     rows.push(RowKind::Thread(thread), options.lane_height);
                 }
             }
@@ -178,19 +163,13 @@ impl Rows {
         if let RowKind::Thread(thread) = kind {
             self.places[thread as usize] = self.rows.len() as u32;
         }
-        self.rows.push(Row {
-            kind,
-            y: self.height,
-            h,
-        });
+        self.rows.push(Row { kind, y: self.height, h });
         self.height += h + GAP;
     }
 
     /// The row of a thread.
     pub fn of_thread(&self, thread: u32) -> Option<&Row> {
-        self.places
-            .get(thread as usize)
-            .and_then(|&place| self.rows.get(place as usize))
+        self.places.get(thread as usize).and_then(|&place| self.rows.get(place as usize))
     }
 
     /// The rows that are at least partly between `top` and `bottom`.
@@ -246,10 +225,7 @@ fn sort(threads: &mut [u32], model: &Model, index: &TraceIndex, sort: Sort) {
         Sort::Waiting => threads.sort_by_cached_key(|&thread| Reverse(waiting(thread))),
         Sort::Holding => threads.sort_by_cached_key(|&thread| Reverse(holding(thread))),
         Sort::Name => threads.sort_by_cached_key(|&thread| {
-            (
-                model.threads[thread as usize].name().to_lowercase(),
-                model.threads[thread as usize].tid,
-            )
+            (model.threads[thread as usize].name().to_lowercase(), model.threads[thread as usize].tid)
         }),
         Sort::Appearance => {}
     }

@@ -44,9 +44,7 @@ impl Scene<'_> {
 
     /// Where the row of a thread lies, if it is among the rows: its upper edge and its height.
     pub fn row_of(&self, thread: u32) -> Option<(f32, f32)> {
-        self.rows
-            .of_thread(thread)
-            .map(|row| (row.y - self.scroll, row.h))
+        self.rows.of_thread(thread).map(|row| (row.y - self.scroll, row.h))
     }
 
     /// The stretch from `start` to `end`, cut to just beyond the picture: left edge and width. `None` if it is out of sight.
@@ -81,13 +79,7 @@ pub fn rows(scene: &Scene<'_>, cache: &mut Cache, emphasis: Emphasis) -> DrawLis
     for row in scene.visible() {
         match row.kind {
             RowKind::Process(_) => {
-                layer.rect(
-                    0.0,
-                    row.y - scene.scroll,
-                    scene.width,
-                    row.h,
-                    scene.palette.raised,
-                );
+                layer.rect(0.0, row.y - scene.scroll, scene.width, row.h, scene.palette.raised);
             }
             RowKind::Owner(gil) => owners::row(scene, cache, gil, row, layer),
             RowKind::Thread(thread) => lanes::row(scene, cache, thread, row, layer),

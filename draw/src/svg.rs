@@ -19,11 +19,7 @@ pub fn svg(list: &DrawList, background: Rgba, title: &str) -> String {
         escape(title)
     );
     defs(list, &mut out);
-    let _ = writeln!(
-        out,
-        "<rect width=\"{width}\" height=\"{height}\"{}/>",
-        Fill(background)
-    );
+    let _ = writeln!(out, "<rect width=\"{width}\" height=\"{height}\"{}/>", Fill(background));
     for (number, layer) in list.layers.iter().enumerate() {
         match layer.clip {
             Some(_) => {
@@ -165,11 +161,7 @@ pub fn arrowhead(line: &Line) -> Option<[[f32; 2]; 3]> {
     let (ux, uy) = (dx / length, dy / length);
     let back = [line.to[0] - ux * size, line.to[1] - uy * size];
     let side = [-uy * size * 0.5, ux * size * 0.5];
-    Some([
-        line.to,
-        [back[0] + side[0], back[1] + side[1]],
-        [back[0] - side[0], back[1] - side[1]],
-    ])
+    Some([line.to, [back[0] + side[0], back[1] + side[1]], [back[0] - side[0], back[1] - side[1]]])
 }
 
 /// Text for markup: a name in a trace is a stranger's.
@@ -246,14 +238,10 @@ mod tests {
     fn a_strangers_name_stays_text() {
         let mut list = DrawList::new(100.0, 20.0);
         let text = "<script>alert(1)</script> & \"'\u{1}";
-        list.layer(None)
-            .label([0.0, 10.0], Anchor::Left, text, 12.0, Rgba::hex(0));
+        list.layer(None).label([0.0, 10.0], Anchor::Left, text, 12.0, Rgba::hex(0));
         let page = svg(&list, Rgba::hex(0xffffff), text);
         assert!(!page.contains("<script"), "{page}");
-        assert!(
-            page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;&#39;\u{fffd}"),
-            "{page}"
-        );
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;&#39;\u{fffd}"), "{page}");
     }
 
     #[test]

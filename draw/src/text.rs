@@ -68,10 +68,7 @@ mod tests {
     #[test]
     fn a_text_that_fits_stays_whole_and_a_longer_one_is_cut() {
         let whole = width("MainThread", 12.0);
-        assert_eq!(
-            fit("MainThread", whole + 0.1, 12.0).as_deref(),
-            Some("MainThread")
-        );
+        assert_eq!(fit("MainThread", whole + 0.1, 12.0).as_deref(), Some("MainThread"));
         let cut = fit("MainThread", whole * 0.6, 12.0).unwrap();
         assert!(cut.ends_with('…') && width(&cut, 12.0) <= whole * 0.6, "{cut}");
         assert_eq!(fit("MainThread", 9.0, 12.0), None);

@@ -59,12 +59,7 @@ fn relative(nanos: i64, step: i64) -> String {
     match seconds {
         0..120 => format!("{sign}{seconds}{fraction} s"),
         120..3600 => format!("{sign}{}:{:02}{fraction} min", seconds / 60, seconds % 60),
-        _ => format!(
-            "{sign}{}:{:02}:{:02}{fraction} h",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        ),
+        _ => format!("{sign}{}:{:02}:{:02}{fraction} h", seconds / 3600, seconds / 60 % 60, seconds % 60),
     }
 }
 
@@ -84,15 +79,10 @@ fn fraction(nanos: i64, step: i64) -> String {
 
 /// The distance of ticks at least `nanos` apart: 1, 2 or 5 times a power of ten; whole minutes and hours beyond.
 pub fn tick_step(nanos: f64) -> i64 {
-    const LONG: [i64; 12] = [
-        60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 864_000,
-    ];
+    const LONG: [i64; 12] = [60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400, 864_000];
     if nanos > 30e9 {
         let seconds = nanos / 1e9;
-        let step = LONG
-            .iter()
-            .find(|&&step| step as f64 >= seconds)
-            .unwrap_or(&8_640_000);
+        let step = LONG.iter().find(|&&step| step as f64 >= seconds).unwrap_or(&8_640_000);
         return step * 1_000_000_000;
     }
     let mut power = 1_i64;
@@ -112,33 +102,14 @@ mod tests {
 
     #[test]
     fn a_duration_has_three_digits_and_the_unit_that_fits() {
-        let texts: Vec<String> = [
-            0,
-            830,
-            1_500,
-            999_499,
-            999_500,
-            4_980_000,
-            12_345_000_000,
-            600_000_000_000,
-            -5_000,
-        ]
-        .into_iter()
-        .map(duration)
-        .collect();
+        let texts: Vec<String> =
+            [0, 830, 1_500, 999_499, 999_500, 4_980_000, 12_345_000_000, 600_000_000_000, -5_000]
+                .into_iter()
+                .map(duration)
+                .collect();
         assert_eq!(
             texts,
-            [
-                "0 ns",
-                "830 ns",
-                "1.50 µs",
-                "999 µs",
-                "1.00 ms",
-                "4.98 ms",
-                "12.3 s",
-                "10.0 min",
-                "-5.00 µs"
-            ]
+            ["0 ns", "830 ns", "1.50 µs", "999 µs", "1.00 ms", "4.98 ms", "12.3 s", "10.0 min", "-5.00 µs"]
         );
     }
 
@@ -149,16 +120,7 @@ mod tests {
         assert_eq!(point(2_500_001_000, 1_000_000_000, clock), "2 s");
         assert_eq!(point(2_000_003_000, 1_000, clock), "2.000002 s");
         assert_eq!(point(150_000_001_000, 1_000_000_000, clock), "2:30 min");
-        assert_eq!(
-            point(
-                0,
-                1_000_000,
-                Clock::Wall {
-                    offset: 86_399_999_000_000
-                }
-            ),
-            "23:59:59.999"
-        );
+        assert_eq!(point(0, 1_000_000, Clock::Wall { offset: 86_399_999_000_000 }), "23:59:59.999");
     }
 
     #[test]

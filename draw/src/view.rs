@@ -17,10 +17,7 @@ pub struct View {
 impl View {
     /// The stretch from `from` to `until`, at least [`MIN_SPAN`] long.
     pub fn new(from: i64, until: i64) -> View {
-        View {
-            from,
-            until: until.max(from.saturating_add(MIN_SPAN)),
-        }
+        View { from, until: until.max(from.saturating_add(MIN_SPAN)) }
     }
 
     /// Its length in ns.
@@ -68,10 +65,7 @@ impl View {
 
     /// The nearest view that does not leave `all` by more than half of itself and is not longer than it, with a margin.
     pub fn within(&self, all: View) -> View {
-        let span = self
-            .span()
-            .min(all.span().saturating_add(all.span() / 10))
-            .max(MIN_SPAN);
+        let span = self.span().min(all.span().saturating_add(all.span() / 10)).max(MIN_SPAN);
         let slack = span / 2;
         let low = all.from.saturating_sub(slack);
         let high = all.until.saturating_add(slack).saturating_sub(span).max(low);

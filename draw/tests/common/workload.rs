@@ -42,13 +42,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(name: &str, begin: i64, end: i64, steps: &[Step]) -> Program {
-        Program {
-            process: 0,
-            name: name.into(),
-            begin,
-            end,
-            steps: steps.to_vec(),
-        }
+        Program { process: 0, name: name.into(), begin, end, steps: steps.to_vec() }
     }
 
     pub(crate) fn in_process(self, process: usize) -> Program {
@@ -68,12 +62,8 @@ pub(crate) const SERVER: &[Step] = &[
 /// Never lets go.
 pub(crate) const SPINNER: &[Step] = &[Step::Compute(3_600_000_000_000)];
 /// A worker that mostly sleeps.
-pub(crate) const WORKER: &[Step] = &[
-    Step::Compute(90_000),
-    Step::Away(9_000_000),
-    Step::Call(0, 12, 40_000),
-    Step::Away(21_000_000),
-];
+pub(crate) const WORKER: &[Step] =
+    &[Step::Compute(90_000), Step::Away(9_000_000), Step::Call(0, 12, 40_000), Step::Away(21_000_000)];
 
 /// The echo server beside one busy thread: the server alone, then both, then the server alone again.
 pub(crate) fn convoy(duration: i64) -> Vec<u8> {
@@ -88,12 +78,7 @@ pub(crate) fn convoy(duration: i64) -> Vec<u8> {
         &[
             Program::new("MainThread", 0, duration / 5, calm),
             Program::new("spinner", duration / 5, duration * 4 / 5, SPINNER),
-            Program::new(
-                "asyncio_0",
-                0,
-                duration,
-                &[Step::Compute(30_000), Step::Away(60_000_000)],
-            ),
+            Program::new("asyncio_0", 0, duration, &[Step::Compute(30_000), Step::Away(60_000_000)]),
             Program::new("MainThread", duration / 5, duration * 4 / 5, SERVER),
             Program::new("MainThread", duration * 4 / 5, duration, calm),
         ],
@@ -136,15 +121,8 @@ pub(crate) fn simulate(programs: &[Program], lost: Option<(i64, i64)>) -> Vec<u8
             let (from, until) = (START + from, START + until);
             if event.time >= until && !told {
                 told = true;
-                let detail = detail::Lost {
-                    from,
-                    until,
-                    cpu: None,
-                    records: 1234,
-                };
-                writer
-                    .push_detail(Event::new(until, Kind::Lost, PID, 0), &detail.into())
-                    .unwrap();
+                let detail = detail::Lost { from, until, cpu: None, records: 1234 };
+                writer.push_detail(Event::new(until, Kind::Lost, PID, 0), &detail.into()).unwrap();
             }
             if (from..until).contains(&event.time) {
                 continue;
@@ -201,29 +179,17 @@ fn preamble(programs: &[Program]) -> Vec<(Event, Detail)> {
             ..Process::default()
         };
         rows.push((at(Kind::Process), detail.into()));
-        let detail = Gil {
-            interpreter: Some(0),
-            interval_us: Some(INTERVAL as u64 / 1000),
-        };
+        let detail = Gil { interpreter: Some(0), interval_us: Some(INTERVAL as u64 / 1000) };
         rows.push((at(Kind::Gil).of_gil(gil(process)), detail.into()));
-        for (fd, kind, peer) in [
-            (4, "epoll", None),
-            (9, "tcp", Some("127.0.0.1:52114")),
-            (12, "file", None),
-        ] {
-            let detail = Descriptor {
-                kind: kind.into(),
-                peer: peer.map(Into::into),
-                ..Descriptor::default()
-            };
+        for (fd, kind, peer) in [(4, "epoll", None), (9, "tcp", Some("127.0.0.1:52114")), (12, "file", None)]
+        {
+            let detail =
+                Descriptor { kind: kind.into(), peer: peer.map(Into::into), ..Descriptor::default() };
             rows.push((at(Kind::Descriptor).of_syscall(-1, fd), detail.into()));
         }
     }
-    let frame = |function: &str, file: &str, line| Frame {
-        function: function.into(),
-        file: file.into(),
-        line,
-    };
+    let frame =
+        |function: &str, file: &str, line| Frame { function: function.into(), file: file.into(), line };
     let stacks = [
         vec![
             frame("fibonacci", "spin.py", 7),
@@ -237,10 +203,7 @@ fn preamble(programs: &[Program]) -> Vec<(Event, Detail)> {
         ],
     ];
     for (id, frames) in stacks.into_iter().enumerate() {
-        let detail = Stack {
-            id: id as u32,
-            frames,
-        };
+        let detail = Stack { id: id as u32, frames };
         rows.push((Event::new(START, Kind::Stack, PID, 0), detail.into()));
     }
     for (place, program) in programs.iter().enumerate() {
@@ -250,10 +213,7 @@ fn preamble(programs: &[Program]) -> Vec<(Event, Detail)> {
             os_name: Some("python3".into()),
             foreign: Some(false),
         };
-        rows.push((
-            Event::new(START, Kind::Thread, pid(program.process), tid),
-            detail.into(),
-        ));
+        rows.push((Event::new(START, Kind::Thread, pid(program.process), tid), detail.into()));
     }
     rows
 }
@@ -298,13 +258,7 @@ impl<'a> Simulation<'a> {
             programs,
             actors: programs
                 .iter()
-                .map(|_| Actor {
-                    step: 0,
-                    left: 0,
-                    since: 0,
-                    age: 0,
-                    done: false,
-                })
+                .map(|_| Actor { step: 0, left: 0, since: 0, age: 0, done: false })
                 .collect(),
             holders: vec![None; processes],
             waiters: vec![VecDeque::new(); processes],
@@ -343,13 +297,7 @@ impl<'a> Simulation<'a> {
 
     fn schedule(&mut self, time: i64, place: usize, what: What) {
         self.sequence += 1;
-        self.queue.push(Reverse((
-            time,
-            self.sequence,
-            place,
-            what,
-            self.actors[place].age,
-        )));
+        self.queue.push(Reverse((time, self.sequence, place, what, self.actors[place].age)));
     }
 
     fn event(&self, time: i64, kind: Kind, place: usize) -> Event {
@@ -389,9 +337,7 @@ impl<'a> Simulation<'a> {
             Step::Call(nr, fd, mean) => {
                 self.give_away(now, place);
                 let nanos = self.varied(mean);
-                let enter = self
-                    .event(now + 1_500, Kind::SyscallEnter, place)
-                    .of_syscall(nr, fd);
+                let enter = self.event(now + 1_500, Kind::SyscallEnter, place).of_syscall(nr, fd);
                 let exit = self
                     .event(now + 1_500 + nanos, Kind::SyscallExit, place)
                     .of_syscall(nr, -1)
@@ -408,10 +354,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn compute(&mut self, now: i64, place: usize, mean: i64) {
-        let nanos = self
-            .varied(mean)
-            .min(START + self.programs[place].end - now)
-            .max(1);
+        let nanos = self.varied(mean).min(START + self.programs[place].end - now).max(1);
         self.actors[place].left = nanos;
         self.actors[place].since = now;
         self.schedule(now + nanos, place, What::Done);
