@@ -31,11 +31,7 @@ impl Owned {
             states.push((noise % 6) as u8);
             time += 1_000 + (noise >> 8) as i64 % 38_000;
         }
-        Owned {
-            starts,
-            states,
-            end: time,
-        }
+        Owned { starts, states, end: time }
     }
 }
 
@@ -58,9 +54,7 @@ impl Intervals for &Owned {
 }
 
 fn main() {
-    let lanes: Vec<Owned> = (1..=LANES as u64)
-        .map(|seed| Owned::new(seed * 0x9e37_79b9_7f4a_7c15))
-        .collect();
+    let lanes: Vec<Owned> = (1..=LANES as u64).map(|seed| Owned::new(seed * 0x9e37_79b9_7f4a_7c15)).collect();
     let classes = Classes::<6>::new(|state| (state < 6).then_some(state));
 
     let clock = Instant::now();

@@ -48,20 +48,12 @@ struct Line<'a> {
 impl<'a> Drawing<'a> {
     /// A drawing of one millisecond a character, under CPython's default switch interval.
     pub fn new(text: &'a str) -> Drawing<'a> {
-        Drawing {
-            text,
-            scale_ns: 1_000_000,
-            interval_us: Some(5000),
-            repeat: 1,
-        }
+        Drawing { text, scale_ns: 1_000_000, interval_us: Some(5000), repeat: 1 }
     }
 
     /// The same drawn `count` times in a row.
     pub fn repeated(self, count: usize) -> Drawing<'a> {
-        Drawing {
-            repeat: count,
-            ..self
-        }
+        Drawing { repeat: count, ..self }
     }
 
     /// The header of the trace.
@@ -127,11 +119,7 @@ impl<'a> Drawing<'a> {
                     });
                 }
                 // A waiter comes back for every switch interval that passes.
-                waited = if now == 'w' && before == Some('w') {
-                    waited + self.scale_ns
-                } else {
-                    0
-                };
+                waited = if now == 'w' && before == Some('w') { waited + self.scale_ns } else { 0 };
                 if waited >= 5_000_000 {
                     row(4, event(time, Kind::Wait).of_gil(line.gil));
                     waited = 0;
@@ -144,28 +132,14 @@ impl<'a> Drawing<'a> {
         }
         for (cpu, from, until) in losses {
             let time = |column: usize| START + column as i64 * self.scale_ns;
-            let lost = detail::Lost {
-                from: time(from),
-                until: time(until),
-                cpu: Some(cpu),
-                records: 7,
-            };
-            rows.push((
-                time(until),
-                0,
-                Event::new(time(until), Kind::Lost, 0, 0),
-                Some(lost.into()),
-            ));
+            let lost = detail::Lost { from: time(from), until: time(until), cpu: Some(cpu), records: 7 };
+            rows.push((time(until), 0, Event::new(time(until), Kind::Lost, 0, 0), Some(lost.into())));
         }
         let end = START + lines.iter().map(|line| line.chars.len()).max().unwrap_or(0) as i64 * self.scale_ns;
-        let reason = detail::End {
-            reason: String::from("duration"),
-        };
+        let reason = detail::End { reason: String::from("duration") };
         rows.push((end, 9, Event::new(end, Kind::End, 0, 0), Some(reason.into())));
         rows.sort_by_key(|&(time, phase, _, _)| (time, phase));
-        rows.into_iter()
-            .map(|(_, _, event, detail)| (event, detail))
-            .collect()
+        rows.into_iter().map(|(_, _, event, detail)| (event, detail)).collect()
     }
 
     /// What the analysis makes of it.
@@ -179,31 +153,17 @@ impl<'a> Drawing<'a> {
 
     fn lines(&self) -> (Vec<Line<'a>>, Vec<(u16, usize, usize)>) {
         let lines = self.text.lines().filter(|line| !line.trim().is_empty());
-        let indent = lines
-            .clone()
-            .map(|line| line.len() - line.trim_start().len())
-            .min()
-            .unwrap_or(0);
+        let indent = lines.clone().map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
         // The drawing begins in the same column on every line: after the longest first word.
+        let begin =
+            lines.clone().map(|line| indent + line[indent..].find(' ').unwrap_or(0)).max().unwrap_or(0);
         let begin = lines
             .clone()
-            .map(|line| indent + line[indent..].find(' ').unwrap_or(0))
-            .max()
-            .unwrap_or(0);
-        let begin = lines
-            .clone()
-            .filter_map(|line| {
-                line.get(begin..)
-                    .map(|rest| begin + rest.len() - rest.trim_start().len())
-            })
+            .filter_map(|line| line.get(begin..).map(|rest| begin + rest.len() - rest.trim_start().len()))
             .min()
             .unwrap_or(begin);
         let (mut threads, mut losses) = (Vec::new(), Vec::new());
-        let width = lines
-            .clone()
-            .map(|line| line.len().saturating_sub(begin))
-            .max()
-            .unwrap_or(0);
+        let width = lines.clone().map(|line| line.len().saturating_sub(begin)).max().unwrap_or(0);
         for line in lines {
             let head = line[indent..].split(' ').next().unwrap_or("");
             let body: Vec<char> = line.get(begin..).unwrap_or("").chars().collect();
@@ -229,11 +189,7 @@ impl<'a> Drawing<'a> {
 }
 
 fn name_of(line: &Line) -> detail::Thread {
-    detail::Thread {
-        name: Some(line.name.to_owned()),
-        os_name: None,
-        foreign: Some(false),
-    }
+    detail::Thread { name: Some(line.name.to_owned()), os_name: None, foreign: Some(false) }
 }
 
 fn gil_of(kind: Kind, gil: u64) -> u64 {

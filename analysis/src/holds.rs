@@ -89,10 +89,7 @@ impl Holds {
 
     /// The hold that contains `time`.
     pub fn at(&self, time: i64) -> Option<Hold> {
-        let place = self
-            .starts
-            .partition_point(|&start| start <= time)
-            .checked_sub(1)?;
+        let place = self.starts.partition_point(|&start| start <= time).checked_sub(1)?;
         Some(self.get(place)).filter(|hold| time < hold.end)
     }
 

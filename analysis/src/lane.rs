@@ -36,13 +36,7 @@ pub struct Lane {
 
 impl Lane {
     pub(crate) fn beginning(start: i64, state: State, arg: u32) -> Lane {
-        Lane {
-            starts: vec![start],
-            states: vec![state as u8],
-            args: vec![arg],
-            end: start,
-            edits: 0,
-        }
+        Lane { starts: vec![start], states: vec![state as u8], args: vec![arg], end: start, edits: 0 }
     }
 
     /// Number of intervals.
@@ -104,19 +98,13 @@ impl Lane {
 
     /// Place of the interval that contains `time`, if the thread lived then.
     pub fn at(&self, time: i64) -> Option<usize> {
-        let place = self
-            .starts
-            .partition_point(|&start| start <= time)
-            .checked_sub(1)?;
+        let place = self.starts.partition_point(|&start| start <= time).checked_sub(1)?;
         (time < self.end).then_some(place)
     }
 
     /// The intervals that share time with `from..to`, not clipped.
     pub fn range(&self, from: i64, to: i64) -> impl DoubleEndedIterator<Item = Interval> + '_ {
-        let first = self
-            .starts
-            .partition_point(|&start| start <= from)
-            .saturating_sub(1);
+        let first = self.starts.partition_point(|&start| start <= from).saturating_sub(1);
         let last = self.starts.partition_point(|&start| start < to).max(first);
         (first..last)
             .map(|place| self.get(place))

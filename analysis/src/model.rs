@@ -65,9 +65,7 @@ pub struct Process {
 impl Process {
     /// What descriptor `fd` was at `time`.
     pub fn descriptor(&self, fd: i32, time: i64) -> Option<&Descriptor> {
-        let end = self
-            .descriptors
-            .partition_point(|&(other, from, _)| (other, from) <= (fd, time));
+        let end = self.descriptors.partition_point(|&(other, from, _)| (other, from) <= (fd, time));
         let before = end.checked_sub(1).map(|place| &self.descriptors[place]);
         before
             // A descriptor is looked up only after its first use: what it is found to be holds for the uses before.
@@ -191,19 +189,9 @@ impl Model {
         let Some(this) = self.gils.get(gil as usize) else {
             return String::from("gil ?");
         };
-        let pid = self
-            .processes
-            .get(this.process as usize)
-            .map_or(0, |process| process.pid);
-        let number = self.gils[..gil as usize]
-            .iter()
-            .filter(|other| other.process == this.process)
-            .count();
-        if self.processes.len() > 1 {
-            format!("gil {pid}/{number}")
-        } else {
-            format!("gil {number}")
-        }
+        let pid = self.processes.get(this.process as usize).map_or(0, |process| process.pid);
+        let number = self.gils[..gil as usize].iter().filter(|other| other.process == this.process).count();
+        if self.processes.len() > 1 { format!("gil {pid}/{number}") } else { format!("gil {number}") }
     }
 
     /// Who held the GIL during the part of a stall that lies in `from..to`.
@@ -226,9 +214,7 @@ impl Model {
             }
         }
         blame.add_gap(gil, seen_to, to);
-        blame
-            .holders
-            .sort_by_key(|&(thread, ns)| (std::cmp::Reverse(ns), thread));
+        blame.holders.sort_by_key(|&(thread, ns)| (std::cmp::Reverse(ns), thread));
         blame
     }
 

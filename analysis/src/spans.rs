@@ -27,11 +27,7 @@ pub type Spans = Vec<Span>;
 /// Total time that `spans`, which ascend and do not overlap, share with `from..to`.
 pub(crate) fn overlap(spans: &[Span], from: i64, to: i64) -> i64 {
     let first = spans.partition_point(|span| span.end <= from);
-    spans[first..]
-        .iter()
-        .take_while(|span| span.start < to)
-        .map(|span| span.overlap(from, to))
-        .sum()
+    spans[first..].iter().take_while(|span| span.start < to).map(|span| span.overlap(from, to)).sum()
 }
 
 /// System calls that a thread made with the GIL in its hands. They lie inside its holds: 20 bytes each.
@@ -58,10 +54,7 @@ impl Calls {
         let first = self.ends.partition_point(|&end| end <= from);
         let last = self.starts.partition_point(|&start| start < to).max(first);
         (first..last).map(|place| {
-            let span = Span {
-                start: self.starts[place],
-                end: self.ends[place],
-            };
+            let span = Span { start: self.starts[place], end: self.ends[place] };
             (span, self.args[place])
         })
     }

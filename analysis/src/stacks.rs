@@ -91,10 +91,7 @@ impl Samples {
 
     /// The last one not after `time`.
     pub fn before(&self, time: i64) -> Option<Sample> {
-        let place = self
-            .all
-            .partition_point(|sample| sample.time <= time)
-            .checked_sub(1)?;
+        let place = self.all.partition_point(|sample| sample.time <= time).checked_sub(1)?;
         self.all.get(place).copied()
     }
 }

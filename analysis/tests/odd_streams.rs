@@ -34,24 +34,14 @@ fn row() -> impl Strategy<Value = (i64, Event, Option<Detail>)> {
                 .with_value(value);
             let detail = match kind {
                 Kind::Lost => Some(
-                    detail::Lost {
-                        from: -back,
-                        until: 0,
-                        cpu: (cpu < 3).then_some(cpu),
-                        records: 3,
-                    }
-                    .into(),
+                    detail::Lost { from: -back, until: 0, cpu: (cpu < 3).then_some(cpu), records: 3 }.into(),
                 ),
                 Kind::Process => Some(detail::Process::default().into()),
                 Kind::ProcessEnd => Some(detail::ProcessEnd::default().into()),
                 Kind::Thread => Some(detail::Thread::default().into()),
-                Kind::Gil => Some(
-                    detail::Gil {
-                        interpreter: None,
-                        interval_us: Some(back as u64 / 2000),
-                    }
-                    .into(),
-                ),
+                Kind::Gil => {
+                    Some(detail::Gil { interpreter: None, interval_us: Some(back as u64 / 2000) }.into())
+                }
                 _ => None,
             };
             (step, event, detail)
@@ -61,20 +51,12 @@ fn row() -> impl Strategy<Value = (i64, Event, Option<Detail>)> {
 const START: i64 = 1_000_000_000;
 
 fn model(rows: Vec<(i64, Event, Option<Detail>)>, settle_every: usize) -> Model {
-    let mut engine = Engine::new(&Header {
-        start_time: START,
-        targets: vec![1],
-        ..Header::default()
-    });
+    let mut engine = Engine::new(&Header { start_time: START, targets: vec![1], ..Header::default() });
     let mut time = START;
     for (count, (step, event, detail)) in rows.into_iter().enumerate() {
         time += step;
         let detail = detail.map(|detail| match detail {
-            Detail::Lost(lost) => Detail::Lost(detail::Lost {
-                from: time + lost.from,
-                until: time,
-                ..lost
-            }),
+            Detail::Lost(lost) => Detail::Lost(detail::Lost { from: time + lost.from, until: time, ..lost }),
             other => other,
         });
         engine.push_event(&Event { time, ..event }, detail);
@@ -90,10 +72,7 @@ fn check(model: &Model) {
     for (index, thread) in model.threads.iter().enumerate() {
         let lane = &thread.lane;
         assert!(!lane.is_empty());
-        assert!(
-            lane.starts().windows(2).all(|pair| pair[0] < pair[1]),
-            "starts ascend"
-        );
+        assert!(lane.starts().windows(2).all(|pair| pair[0] < pair[1]), "starts ascend");
         assert!(
             lane.starts()[lane.len() - 1] <= lane.end(),
             "the last interval has not ended before it began"
@@ -105,11 +84,8 @@ fn check(model: &Model) {
         assert_eq!(total, lane.end() - lane.start(), "states partition the lifetime");
         assert!(lane.start() >= model.start && lane.end() <= model.end);
 
-        let owned: i64 = lane
-            .iter()
-            .filter(|interval| interval.state.owns())
-            .map(|interval| interval.duration())
-            .sum();
+        let owned: i64 =
+            lane.iter().filter(|interval| interval.state.owns()).map(|interval| interval.duration()).sum();
         let held: i64 = model
             .gils
             .iter()
@@ -119,46 +95,23 @@ fn check(model: &Model) {
             .sum();
         assert_eq!(owned, held, "the lane of thread {index} and the holds agree");
 
-        let waiting: i64 = lane
-            .iter()
-            .filter(|i| i.state == State::Waiting)
-            .map(|interval| interval.duration())
-            .sum();
+        let waiting: i64 =
+            lane.iter().filter(|i| i.state == State::Waiting).map(|interval| interval.duration()).sum();
         let stalled: i64 = model
             .stalls
             .iter()
             .filter(|stall| stall.thread as usize == index)
             .map(|stall| stall.duration())
             .sum();
-        assert_eq!(
-            waiting, stalled,
-            "the lane of thread {index} and the stalls agree"
-        );
-        assert!(
-            thread
-                .held_calls
-                .range(i64::MIN, i64::MAX)
-                .all(|(span, _)| span.start <= span.end)
-        );
-        assert!(
-            thread
-                .runnable
-                .windows(2)
-                .all(|pair| pair[0].end <= pair[1].start)
-        );
+        assert_eq!(waiting, stalled, "the lane of thread {index} and the stalls agree");
+        assert!(thread.held_calls.range(i64::MIN, i64::MAX).all(|(span, _)| span.start <= span.end));
+        assert!(thread.runnable.windows(2).all(|pair| pair[0].end <= pair[1].start));
     }
     for gil in &model.gils {
         let holds: Vec<_> = gil.holds.iter().collect();
         assert!(holds.iter().all(|hold| hold.start <= hold.end));
-        assert!(
-            holds.windows(2).all(|pair| pair[0].end <= pair[1].start),
-            "holders never overlap"
-        );
-        assert!(
-            holds
-                .iter()
-                .all(|hold| !(hold.has(holds::FORCED) && hold.has(holds::VOLUNTARY)))
-        );
+        assert!(holds.windows(2).all(|pair| pair[0].end <= pair[1].start), "holders never overlap");
+        assert!(holds.iter().all(|hold| !(hold.has(holds::FORCED) && hold.has(holds::VOLUNTARY))));
         assert!(gil.unknown.windows(2).all(|pair| pair[0].end <= pair[1].start));
         assert!(gil.unknown.iter().all(|span| span.start <= span.end));
     }

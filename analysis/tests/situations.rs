@@ -12,11 +12,7 @@ fn report(text: &str, count: usize) -> Report {
 }
 
 fn kinds(report: &Report) -> Vec<(&str, Severity)> {
-    report
-        .verdicts
-        .iter()
-        .map(|verdict| (verdict.kind.as_str(), verdict.severity))
-        .collect()
+    report.verdicts.iter().map(|verdict| (verdict.kind.as_str(), verdict.severity)).collect()
 }
 
 #[test]
@@ -31,10 +27,7 @@ fn a_convoy_names_its_victim_its_culprit_and_the_ceiling() {
     );
     assert_eq!(kinds(&report), [("convoy", Severity::Problem)]);
     let convoy = &report.convoys[0];
-    assert_eq!(
-        (convoy.victim.name.as_str(), convoy.culprits[0].name.as_str()),
-        ("io", "cpu")
-    );
+    assert_eq!((convoy.victim.name.as_str(), convoy.culprits[0].name.as_str()), ("io", "cpu"));
     assert!(convoy.culprits[0].share > 0.99);
     // The first release is not seen by an acquisition before it; the last stall is still open.
     assert_eq!(convoy.stalls, 49);
@@ -42,15 +35,9 @@ fn a_convoy_names_its_victim_its_culprit_and_the_ceiling() {
     assert_eq!(convoy.stalled_ns, 49 * 5 * MS);
     assert_eq!(convoy.io_ns, 49 * MS);
     assert_eq!(convoy.calls_per_second.round(), 200.0);
-    assert_eq!(
-        convoy.observed_calls_per_second.round(),
-        (1000.0_f64 / 7.96).round()
-    );
+    assert_eq!(convoy.observed_calls_per_second.round(), (1000.0_f64 / 7.96).round());
     let text = &report.verdicts[0].text;
-    assert!(
-        text.contains("200 such calls a second") && text.contains("at 100 a second"),
-        "{text}"
-    );
+    assert!(text.contains("200 such calls a second") && text.contains("at 100 a second"), "{text}");
 }
 
 #[test]
@@ -79,11 +66,7 @@ fn an_io_thread_alone_is_well() {
         100,
     );
     assert_eq!(kinds(&report), [("ok", Severity::Ok)]);
-    assert!(
-        report.verdicts[0].text.contains("nobody waited"),
-        "{}",
-        report.verdicts[0].text
-    );
+    assert!(report.verdicts[0].text.contains("nobody waited"), "{}", report.verdicts[0].text);
     assert_eq!(report.threads[0].syscalls[0].calls, 200);
 }
 
@@ -99,12 +82,7 @@ fn io_that_really_blocks_is_no_convoy() {
     );
     assert!(report.convoys.is_empty());
     assert!(report.verdicts.iter().all(|verdict| verdict.kind != "convoy"));
-    let call = &report
-        .threads
-        .iter()
-        .find(|thread| thread.name == "io")
-        .unwrap()
-        .syscalls[0];
+    let call = &report.threads.iter().find(|thread| thread.name == "io").unwrap().syscalls[0];
     assert_eq!((call.calls, call.kernel_ns), (30, 600 * MS));
     assert_eq!(call.reacquire_ns, 29 * 5 * MS);
 }
@@ -118,11 +96,7 @@ fn a_holder_that_was_descheduled_is_told_from_one_that_computed() {
         ",
         30,
     );
-    let descheduled = report
-        .verdicts
-        .iter()
-        .find(|verdict| verdict.kind == "descheduled")
-        .unwrap();
+    let descheduled = report.verdicts.iter().find(|verdict| verdict.kind == "descheduled").unwrap();
     assert!(descheduled.advice.contains("quota"));
     assert_eq!(report.gils[0].descheduled_ns, 30 * 9 * MS);
     assert!(
@@ -141,11 +115,7 @@ fn two_convoys_at_once_have_a_victim_each() {
         ",
         40,
     );
-    let mut victims: Vec<&str> = report
-        .victims
-        .iter()
-        .map(|victim| victim.victim.name.as_str())
-        .collect();
+    let mut victims: Vec<&str> = report.victims.iter().map(|victim| victim.victim.name.as_str()).collect();
     victims.sort_unstable();
     assert_eq!(victims, ["in", "out"]);
     let (a, b) = (&report.convoys[0], &report.convoys[1]);
@@ -183,20 +153,14 @@ fn a_convoy_ends_when_the_spinner_ends() {
     let cpu = "wwhhhhhh".repeat(20) + &"x".repeat(320);
     let report = report(&format!("io   {io}\ncpu  {cpu}\n"), 1);
     assert_eq!(report.convoys.len(), 1);
-    assert_eq!(
-        (report.convoys[0].start_ns, report.convoys[0].end_ns),
-        (2 * MS, 160 * MS)
-    );
+    assert_eq!((report.convoys[0].start_ns, report.convoys[0].end_ns), (2 * MS, 160 * MS));
 }
 
 #[test]
 fn a_stall_now_and_then_is_no_convoy() {
     // On two processors the io thread mostly retakes the GIL before the woken one runs: here 1 release of 25 stalls.
     let quiet = "hs".repeat(24);
-    let report = report(
-        &format!("io   {quiet}hswwwww\ncpu  {}wwhhhhh\n", ".".repeat(48)),
-        20,
-    );
+    let report = report(&format!("io   {quiet}hswwwww\ncpu  {}wwhhhhh\n", ".".repeat(48)), 20);
     assert!(report.convoys.is_empty());
 }
 
@@ -210,17 +174,10 @@ fn c_code_that_keeps_the_gil_is_named() {
         10,
     );
     let hold = &report.long_holds[0];
-    assert_eq!(
-        (hold.name.as_str(), hold.holds, hold.longest_ns),
-        ("c", 10, 30 * MS)
-    );
+    assert_eq!((hold.name.as_str(), hold.holds, hold.longest_ns), ("c", 10, 30 * MS));
     assert_eq!(hold.stalled_ns, 10 * 29 * MS);
     assert!(kinds(&report).contains(&("long-holds", Severity::Problem)));
-    let convoy = report
-        .verdicts
-        .iter()
-        .find(|verdict| verdict.kind == "convoy")
-        .unwrap();
+    let convoy = report.verdicts.iter().find(|verdict| verdict.kind == "convoy").unwrap();
     assert!(convoy.advice.contains("release the GIL"), "{}", convoy.advice);
 }
 
@@ -246,30 +203,13 @@ fn a_range_reports_on_what_lies_in_it() {
     .repeated(50)
     .model();
     let at = |ms: i64| model.start + ms * MS;
-    let report = summarize(
-        &model,
-        &Query {
-            from: at(80),
-            to: at(160),
-            ..Query::default()
-        },
-    );
+    let report = summarize(&model, &Query { from: at(80), to: at(160), ..Query::default() });
     assert_eq!(report.trace.duration_ns, 80 * MS);
     let io = report.threads.iter().find(|thread| thread.name == "io").unwrap();
-    assert_eq!(
-        (io.held_ns, io.syscall_ns, io.waiting_ns),
-        (20 * MS, 10 * MS, 50 * MS)
-    );
+    assert_eq!((io.held_ns, io.syscall_ns, io.waiting_ns), (20 * MS, 10 * MS, 50 * MS));
     assert_eq!(report.convoys[0].stalls, 10);
     assert_eq!(report.convoys[0].releases, 10);
-    let outside = summarize(
-        &model,
-        &Query {
-            from: at(1000),
-            to: at(2000),
-            ..Query::default()
-        },
-    );
+    let outside = summarize(&model, &Query { from: at(1000), to: at(2000), ..Query::default() });
     assert_eq!(outside.trace.duration_ns, 0);
 }
 
@@ -286,26 +226,11 @@ fn a_thread_or_a_process_can_be_asked_for_alone() {
     .repeated(20)
     .model();
     let of = |query: Query| summarize(&model, &query);
-    let second = of(Query {
-        pid: Some(101),
-        ..Query::default()
-    });
-    assert_eq!(
-        second.threads.iter().map(|thread| thread.tid).collect::<Vec<_>>(),
-        [103, 104]
-    );
-    assert_eq!(
-        (second.gils.len(), second.processes.len(), second.victims.len()),
-        (1, 1, 1)
-    );
-    let io = of(Query {
-        thread: Some(String::from("io")),
-        ..Query::default()
-    });
+    let second = of(Query { pid: Some(101), ..Query::default() });
+    assert_eq!(second.threads.iter().map(|thread| thread.tid).collect::<Vec<_>>(), [103, 104]);
+    assert_eq!((second.gils.len(), second.processes.len(), second.victims.len()), (1, 1, 1));
+    let io = of(Query { thread: Some(String::from("io")), ..Query::default() });
     assert_eq!(io.threads.len(), 2);
-    let one = of(Query {
-        thread: Some(String::from("101")),
-        ..Query::default()
-    });
+    let one = of(Query { thread: Some(String::from("101")), ..Query::default() });
     assert_eq!((one.threads.len(), one.victims.len()), (1, 1));
 }

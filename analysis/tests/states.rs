@@ -8,9 +8,7 @@ use gilscope_analysis::{
 /// Draws the lanes of the analysed drawing.
 fn lanes(text: &str) -> Vec<String> {
     let model = Drawing::new(text).model();
-    (0..model.threads.len())
-        .map(|thread| draw(&model, thread, 1_000_000))
-        .collect()
+    (0..model.threads.len()).map(|thread| draw(&model, thread, 1_000_000)).collect()
 }
 
 #[test]
@@ -121,10 +119,7 @@ fn lost_records_make_their_span_unknown_on_the_threads_of_that_processor_alone()
     let model = Drawing::new(text).model();
     let blame = model.blame(&model.stalls[0], i64::MIN, i64::MAX);
     // From 4 to 8 records are lost, from 8 to 9 nothing tells, from 9 to 15 a holds.
-    assert_eq!(
-        (blame.unknown_ns, blame.holders),
-        (5_000_000, vec![(0, 6_000_000)])
-    );
+    assert_eq!((blame.unknown_ns, blame.holders), (5_000_000, vec![(0, 6_000_000)]));
 }
 
 #[test]
@@ -136,10 +131,7 @@ fn a_thread_id_that_is_used_again_is_another_thread() {
     )
     .model();
     assert_eq!(model.threads.len(), 2);
-    assert_eq!(
-        (model.threads[0].incarnation, model.threads[1].incarnation),
-        (0, 1)
-    );
+    assert_eq!((model.threads[0].incarnation, model.threads[1].incarnation), (0, 1));
     assert_eq!(draw(&model, 0, 1_000_000), "?hh.xxxxxxx");
     assert_eq!(draw(&model, 1, 1_000_000), "xxxxxxx.hh.");
 }

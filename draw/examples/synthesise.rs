@@ -1,7 +1,6 @@
 //! Writes a simulated trace: `synthesise convoy|crowd|alone|THREADS SECONDS FILE`.
 
 #[path = "../tests/common/workload.rs"]
-#[expect(dead_code, reason = "shared with tests")]
 mod workload;
 
 fn main() -> std::io::Result<()> {

@@ -20,9 +20,11 @@ pub fn caption(model: &Model, convoy: &Convoy) -> String {
     )
 }
 
-/// The culprits of a convoy by name, the first two.
+/// The culprits of a convoy by name: one or two, and how many more have at least a tenth of the first one's share.
 pub fn culprits(model: &Model, convoy: &Convoy) -> String {
-    match convoy.culprits.as_slice() {
+    let most = convoy.culprits.first().map_or(0, |&(_, nanos)| nanos);
+    let named = convoy.culprits.partition_point(|&(_, nanos)| nanos >= most / 10);
+    match &convoy.culprits[..named] {
         [] => String::from("nobody known"),
         [(one, _)] => name(model, *one),
         [(one, _), (two, _)] => format!("{} and {}", name(model, *one), name(model, *two)),
@@ -87,7 +89,14 @@ pub(crate) fn bands(scene: &Scene<'_>, selected: Option<u32>, layer: &mut Layer)
         };
         let w = w.max(2.0);
         let emphasised = selected == Some(index as u32);
-        let culprits = convoy.culprits.iter().take(4).filter_map(|&(thread, _)| scene.row_of(thread));
+        // Those that matter: a band over everybody who ever had the GIL would cover all lanes.
+        let most = convoy.culprits.first().map_or(0, |&(_, nanos)| nanos);
+        let culprits = convoy
+            .culprits
+            .iter()
+            .take_while(|&&(_, nanos)| nanos >= most / 4)
+            .take(4)
+            .filter_map(|&(thread, _)| scene.row_of(thread));
         let (mut top, mut bottom) = (victim, victim + h);
         for (y, h) in culprits {
             top = top.min(y);

@@ -84,6 +84,8 @@ pub struct TraceIndex {
     pub gils: Vec<Forest<THREAD_COLORS>>,
     /// By thread: how much it is involved in convoys, as victim or culprit, ns.
     trouble: Vec<i64>,
+    /// By thread: whether it is the victim of a convoy.
+    victim: Vec<bool>,
     /// Grows with every [`TraceIndex::update`].
     version: u64,
     losses: usize,
@@ -114,7 +116,12 @@ impl TraceIndex {
         }
         self.trouble.clear();
         self.trouble.resize(model.threads.len(), 0);
+        self.victim.clear();
+        self.victim.resize(model.threads.len(), false);
         for convoy in &model.convoys {
+            if let Some(victim) = self.victim.get_mut(convoy.victim as usize) {
+                *victim = true;
+            }
             for (thread, nanos) in convoy.culprits.iter().copied().chain([(convoy.victim, convoy.stalled_ns)])
             {
                 if let Some(trouble) = self.trouble.get_mut(thread as usize) {
@@ -133,6 +140,11 @@ impl TraceIndex {
     /// How much a thread is involved in convoys, as victim or culprit, ns.
     pub fn trouble(&self, thread: usize) -> i64 {
         self.trouble.get(thread).copied().unwrap_or(0)
+    }
+
+    /// Whether a thread is the victim of a convoy.
+    pub fn is_victim(&self, thread: usize) -> bool {
+        self.victim.get(thread).copied().unwrap_or(false)
     }
 
     /// Bytes of memory in use by the forests.

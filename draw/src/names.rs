@@ -27,7 +27,7 @@ pub fn names(scene: &Scene<'_>, width: f32, hovered: Option<RowKind>, layer: &mu
                 let note = waited(scene, thread);
                 let note_width = text::width(&note, size - 1.0) + 12.0;
                 if !note.is_empty() && row.h >= 11.0 {
-                    let color = if scene.index.trouble(thread as usize) > 0 && note.starts_with("waits") {
+                    let color = if scene.index.is_victim(thread as usize) && note.starts_with("waits") {
                         palette.convoy
                     } else {
                         palette.faint

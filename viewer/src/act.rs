@@ -79,6 +79,7 @@ impl App {
     }
 
     fn set_lane_height(&mut self, height: f32) {
+        self.settings.fill_height = false;
         self.settings.lane_height = height.clamp(*LANE_HEIGHTS.start(), *LANE_HEIGHTS.end());
     }
 }

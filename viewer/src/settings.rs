@@ -18,6 +18,8 @@ pub struct Settings {
     pub light: bool,
     /// Height of a lane, points.
     pub lane_height: f32,
+    /// Whether few lanes are drawn higher, to use the room there is.
+    pub fill_height: bool,
     /// Times of day instead of times since the begin.
     pub wall_clock: bool,
     /// Whether threads that never used a GIL are left out.
@@ -37,6 +39,7 @@ impl Default for Settings {
         Settings {
             light: false,
             lane_height: 26.0,
+            fill_height: true,
             wall_clock: false,
             hide_idle: true,
             sort: 0,

@@ -75,9 +75,7 @@ impl Engine {
             return;
         }
         if let Some((start, arg)) = live.call.take() {
-            self.model.threads[thread as usize]
-                .held_calls
-                .push(Span { start, end: now }, arg);
+            self.model.threads[thread as usize].held_calls.push(Span { start, end: now }, arg);
         }
     }
 
@@ -86,9 +84,7 @@ impl Engine {
         live.off_cpu = Some((now, preempted));
         if live.holds != NONE {
             let arg = live.holds | if preempted { state::PREEMPTED } else { 0 };
-            self.model.threads[thread as usize]
-                .lane
-                .set(now, State::Descheduled, arg);
+            self.model.threads[thread as usize].lane.set(now, State::Descheduled, arg);
         }
     }
 
@@ -114,9 +110,7 @@ impl Engine {
         let live = &mut self.live[thread as usize];
         if live.off_cpu.take().is_some() && live.holds != NONE {
             let gil = live.holds;
-            self.model.threads[thread as usize]
-                .lane
-                .set(now, State::Holding, gil);
+            self.model.threads[thread as usize].lane.set(now, State::Holding, gil);
         }
     }
 }

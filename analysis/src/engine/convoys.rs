@@ -33,9 +33,7 @@ impl Engine {
                 None => holders.push((thread, ns)),
             }
         });
-        let culprit = holders
-            .iter()
-            .max_by_key(|&&(thread, ns)| (ns, std::cmp::Reverse(thread)));
+        let culprit = holders.iter().max_by_key(|&&(thread, ns)| (ns, std::cmp::Reverse(thread)));
         let duration = stall.duration();
         let io = stall.flags & stall::AFTER_CALL != 0 || self.model.header.syscalls == "none";
         let away = match stall.flags & stall::AFTER_CALL != 0 {
@@ -97,9 +95,7 @@ impl Engine {
                 None => convoy.culprits.push((thread, ns)),
             }
         }
-        convoy
-            .culprits
-            .sort_by_key(|&(thread, ns)| (std::cmp::Reverse(ns), thread));
+        convoy.culprits.sort_by_key(|&(thread, ns)| (std::cmp::Reverse(ns), thread));
         if run.index != NONE {
             self.model.stalls[index as usize].convoy = run.index;
             self.model.convoys[run.index as usize] = convoy.clone();

@@ -67,10 +67,7 @@ impl Engine {
     }
 
     fn joined(&mut self, pid: i32, mut detail: detail::Process) {
-        detail
-            .command
-            .iter_mut()
-            .for_each(|word| *word = clean(word).into_owned());
+        detail.command.iter_mut().for_each(|word| *word = clean(word).into_owned());
         for text in [
             &mut detail.python,
             &mut detail.interpreter,

@@ -41,11 +41,7 @@ impl Engine {
         if !live.seen && !live.known {
             flags |= stall::OPEN_START;
         }
-        let after = if live.after.gil == gil {
-            live.after
-        } else {
-            After::NOTHING
-        };
+        let after = if live.after.gil == gil { live.after } else { After::NOTHING };
         match after.verdict {
             Some(Release::Forced) => flags |= stall::AFTER_FORCED,
             Some(Release::Voluntary) => flags |= stall::AFTER_VOLUNTARY,
@@ -117,12 +113,7 @@ impl Engine {
         if let Some(stalled) = stalled {
             self.judge_stall(stalled);
         }
-        let place = self.model.gils[gil as usize].holds.push(Hold {
-            start: now,
-            end: now,
-            thread,
-            flags,
-        });
+        let place = self.model.gils[gil as usize].holds.push(Hold { start: now, end: now, thread, flags });
         self.owners[gil as usize].holder = Holder::Thread(thread);
         let live = &mut self.live[thread as usize];
         live.holds = gil;
@@ -173,13 +164,7 @@ impl Engine {
         live.known = true;
         live.seen = true;
         live.call = None;
-        live.after = After {
-            time: now,
-            gil,
-            hold: place,
-            requested,
-            ..After::NOTHING
-        };
+        live.after = After { time: now, gil, hold: place, requested, ..After::NOTHING };
         let lane = &mut self.model.threads[thread as usize].lane;
         if requested {
             self.owners[gil as usize].limbo.push(thread);
@@ -204,13 +189,7 @@ impl Engine {
         for interval in thread.lane.range(since, now) {
             if interval.state == State::Syscall {
                 let start = interval.start.max(since);
-                thread.held_calls.push(
-                    crate::Span {
-                        start,
-                        end: interval.end.max(start),
-                    },
-                    interval.arg,
-                );
+                thread.held_calls.push(crate::Span { start, end: interval.end.max(start) }, interval.arg);
             }
         }
         while thread.runnable.last().is_some_and(|span| span.end > since) {
@@ -262,9 +241,7 @@ impl Engine {
             return;
         }
         if after.requested {
-            self.owners[after.gil as usize]
-                .limbo
-                .retain(|&other| other != thread);
+            self.owners[after.gil as usize].limbo.retain(|&other| other != thread);
         }
         let Some(release) = release else { return };
         after.verdict = Some(release);
@@ -303,9 +280,7 @@ impl Engine {
         let live = &mut self.live[thread as usize];
         live.after = After::NOTHING;
         live.off_cpu = None;
-        self.model.threads[thread as usize]
-            .lane
-            .set(now, State::Unknown, state::NOT_SEEN);
+        self.model.threads[thread as usize].lane.set(now, State::Unknown, state::NOT_SEEN);
     }
 
     /// Ends the stall that the thread is in, if any.
@@ -318,8 +293,6 @@ impl Engine {
         live.waits = NONE;
         stall.end = now;
         stall.flags = stall.flags & !stall::OPEN_END | flags;
-        self.owners[stall.gil as usize]
-            .waiters
-            .retain(|&other| other != thread);
+        self.owners[stall.gil as usize].waiters.retain(|&other| other != thread);
     }
 }

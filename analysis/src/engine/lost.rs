@@ -11,20 +11,10 @@ use crate::{Lost, NONE, State, holds, stall, state};
 impl Engine {
     pub(super) fn lost(&mut self, now: i64, lost: &detail::Lost) {
         let already = |cpu| self.lost_until.get(&cpu).copied().unwrap_or(i64::MIN);
-        let from = lost
-            .from
-            .max(already(lost.cpu))
-            .max(already(None))
-            .max(self.model.start)
-            .min(now);
+        let from = lost.from.max(already(lost.cpu)).max(already(None)).max(self.model.start).min(now);
         self.lost_until.insert(lost.cpu, now);
         self.model.check.lost = self.model.check.lost.saturating_add(lost.records);
-        self.model.lost.push(Lost {
-            start: from,
-            end: now,
-            cpu: lost.cpu,
-            records: lost.records,
-        });
+        self.model.lost.push(Lost { start: from, end: now, cpu: lost.cpu, records: lost.records });
         if from >= now {
             return;
         }
@@ -62,10 +52,7 @@ impl Engine {
 
     /// Makes `from..now` of the thread unknown, and lets its next event decide anew.
     fn forget(&mut self, index: u32, from: i64, now: i64) {
-        let (thread, live) = (
-            &mut self.model.threads[index as usize],
-            &mut self.live[index as usize],
-        );
+        let (thread, live) = (&mut self.model.threads[index as usize], &mut self.live[index as usize]);
         let end = if live.alive { now } else { thread.lane.end };
         let from = from.max(thread.lane.start());
         if from >= end {

@@ -115,10 +115,7 @@ impl Engine {
         let spans = &mut self.model.gils[gil as usize].unknown;
         match spans.last_mut() {
             Some(last) if last.end >= since => {}
-            _ => spans.push(crate::Span {
-                start: since,
-                end: since,
-            }),
+            _ => spans.push(crate::Span { start: since, end: since }),
         }
     }
 

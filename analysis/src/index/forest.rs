@@ -64,10 +64,7 @@ pub(super) const fn size(level: usize) -> usize {
 impl<const C: usize> Forest<C> {
     /// The forest of an empty lane.
     pub fn new(classes: Classes<C>) -> Forest<C> {
-        Forest {
-            classes,
-            levels: vec![Vec::new()],
-        }
+        Forest { classes, levels: vec![Vec::new()] }
     }
 
     /// The forest of `lane`.
@@ -85,10 +82,7 @@ impl<const C: usize> Forest<C> {
 
     /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
-        self.levels
-            .iter()
-            .map(|level| level.capacity() * size_of::<Node<C>>())
-            .sum()
+        self.levels.iter().map(|level| level.capacity() * size_of::<Node<C>>()).sum()
     }
 
     /// Takes in what `lane` has gained since the last call.
@@ -138,11 +132,7 @@ impl<const C: usize> Forest<C> {
             start = next;
         }
         let span = (start - begin).max(1) as f32;
-        Node {
-            start: begin,
-            mask,
-            shares: std::array::from_fn(|class| share(nanos[class] as f32 / span)),
-        }
+        Node { start: begin, mask, shares: std::array::from_fn(|class| share(nanos[class] as f32 / span)) }
     }
 
     fn parent(&self, lane: impl Intervals, level: usize, first: usize) -> Node<C> {
@@ -158,11 +148,7 @@ impl<const C: usize> Forest<C> {
         }
         let start = children[0].start;
         let span = (self.end_of(lane, level, first + FANOUT - 1) - start).max(1) as f32;
-        Node {
-            start,
-            mask,
-            shares: nanos.map(|sum| share(sum / span)),
-        }
+        Node { start, mask, shares: nanos.map(|sum| share(sum / span)) }
     }
 }
 

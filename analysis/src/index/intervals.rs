@@ -37,11 +37,7 @@ pub trait Intervals: Copy {
     /// Where the interval behind `index` begins, or where the last one ends.
     #[inline]
     fn end_of(self, index: usize) -> i64 {
-        if index + 1 < self.len() {
-            self.start(index + 1)
-        } else {
-            self.end()
-        }
+        if index + 1 < self.len() { self.start(index + 1) } else { self.end() }
     }
 
     /// The interval that covers `time` or the gap behind it, or `None` outside.

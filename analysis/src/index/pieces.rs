@@ -17,9 +17,7 @@ impl Bucket {
     /// The smallest bucket that is at least `nanos` long.
     pub fn at_least(nanos: f64) -> Bucket {
         let nanos = (nanos.ceil() as u64).clamp(1, 1 << 62);
-        Bucket {
-            shift: nanos.next_power_of_two().trailing_zeros(),
-        }
+        Bucket { shift: nanos.next_power_of_two().trailing_zeros() }
     }
 
     /// Its length in ns.
@@ -166,20 +164,8 @@ struct Merge<'a, const C: usize> {
 
 impl<'a, const C: usize> Merge<'a, C> {
     fn new(bucket: Bucket, out: &'a mut Vec<Piece<C>>) -> Merge<'a, C> {
-        let piece = Piece {
-            start: 0,
-            end: 0,
-            first: 0,
-            count: 0,
-            mask: 0,
-            shares: [0.0; C],
-        };
-        Merge {
-            bucket,
-            out,
-            number: 0,
-            piece,
-        }
+        let piece = Piece { start: 0, end: 0, first: 0, count: 0, mask: 0, shares: [0.0; C] };
+        Merge { bucket, out, number: 0, piece }
     }
 
     #[inline]

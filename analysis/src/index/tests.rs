@@ -52,25 +52,16 @@ fn classes() -> Classes<CLASSES> {
 
 fn pieces(timeline: &str, bucket: i64) -> Vec<(i64, i64, usize, u16)> {
     let (starts, states, end) = drawn(timeline);
-    let lane = Lane {
-        starts: &starts,
-        states: &states,
-        end,
-    };
+    let lane = Lane { starts: &starts, states: &states, end };
     let mut out = Vec::new();
     Forest::of(classes(), lane).pieces(lane, 0, end, Bucket::at_least(bucket as f64), &mut out);
-    out.iter()
-        .map(|piece| (piece.start, piece.end, piece.count, piece.mask))
-        .collect()
+    out.iter().map(|piece| (piece.start, piece.end, piece.count, piece.mask)).collect()
 }
 
 #[test]
 fn an_interval_as_long_as_a_bucket_stands_for_itself_with_its_exact_ends() {
     //  buckets  |   |   |   |
-    assert_eq!(
-        pieces("aabbbbbaaaaa", 4),
-        [(0, 2, 1, 1), (2, 7, 1, 2), (7, 12, 1, 1)]
-    );
+    assert_eq!(pieces("aabbbbbaaaaa", 4), [(0, 2, 1, 1), (2, 7, 1, 2), (7, 12, 1, 1)]);
 }
 
 #[test]
@@ -90,16 +81,9 @@ fn a_bucket_is_the_next_power_of_two() {
 #[test]
 fn the_interval_at_a_time_is_the_one_that_covers_it() {
     let (starts, states, end) = drawn("aabbb");
-    let lane = Lane {
-        starts: &starts,
-        states: &states,
-        end,
-    };
+    let lane = Lane { starts: &starts, states: &states, end };
     let at = |time| lane.at(time);
-    assert_eq!(
-        [at(-1), at(0), at(1), at(2), at(4), at(5)],
-        [None, Some(0), Some(0), Some(1), Some(1), None]
-    );
+    assert_eq!([at(-1), at(0), at(1), at(2), at(4), at(5)], [None, Some(0), Some(0), Some(1), Some(1), None]);
 }
 
 /// Lengths that reach from none to far more than a block together.
@@ -115,11 +99,7 @@ fn lane_of(intervals: &[(i64, u8)], begin: i64) -> (Vec<i64>, Vec<u8>, i64) {
         starts.push(time);
         time += length;
     }
-    (
-        starts,
-        intervals.iter().map(|interval| interval.1).collect(),
-        time,
-    )
+    (starts, intervals.iter().map(|interval| interval.1).collect(), time)
 }
 
 proptest! {

@@ -46,9 +46,7 @@ impl Attribution {
             }
             let holder = self.holders.entry(hold.thread).or_default();
             let samples = model.threads[hold.thread as usize].samples.range(start, end);
-            let known = samples
-                .iter()
-                .filter_map(|sample| model.stacks.stack(sample.stack).first());
+            let known = samples.iter().filter_map(|sample| model.stacks.stack(sample.stack).first());
             let count = known.clone().count() as i64;
             if count == 0 {
                 holder.unsampled_ns += end - start;
@@ -77,9 +75,7 @@ impl Attribution {
                 *all += count;
             }
         }
-        let frames = frames
-            .into_iter()
-            .map(|(frame, (ns, count))| (frame, ns.round() as i64, count));
+        let frames = frames.into_iter().map(|(frame, (ns, count))| (frame, ns.round() as i64, count));
         rows(view, frames)
     }
 }
@@ -89,21 +85,18 @@ pub(super) fn rows(view: &View, frames: impl Iterator<Item = (u32, i64, u64)>) -
     let mut frames: Vec<_> = frames.collect();
     let sum: i64 = frames.iter().map(|(_, ns, _)| ns).sum();
     frames.sort_by_key(|&(frame, ns, _)| (-ns, frame));
-    let code = frames
-        .into_iter()
-        .take(MAX_ROWS)
-        .filter_map(|(index, ns, samples)| {
-            let frame = view.model.stacks.frame(index)?;
-            Some(report::Code {
-                location: location(view, index)?,
-                function: frame.function.clone(),
-                file: frame.file.clone(),
-                line: frame.line,
-                stalled_ns: ns,
-                share: share(ns, sum),
-                samples,
-            })
-        });
+    let code = frames.into_iter().take(MAX_ROWS).filter_map(|(index, ns, samples)| {
+        let frame = view.model.stacks.frame(index)?;
+        Some(report::Code {
+            location: location(view, index)?,
+            function: frame.function.clone(),
+            file: frame.file.clone(),
+            line: frame.line,
+            stalled_ns: ns,
+            share: share(ns, sum),
+            samples,
+        })
+    });
     (code.collect(), sum)
 }
 
@@ -122,11 +115,8 @@ pub(super) fn location(view: &View, frame: u32) -> Option<String> {
 /// The code of the whole range; nothing without samples.
 pub(super) fn code(view: &View, stalls: &Stalls) -> Blamed {
     let model = view.model;
-    let samples: usize = model
-        .threads
-        .iter()
-        .map(|thread| thread.samples.range(view.from, view.to).len())
-        .sum();
+    let samples: usize =
+        model.threads.iter().map(|thread| thread.samples.range(view.from, view.to).len()).sum();
     if samples == 0 && model.sampling.is_none() {
         return Blamed::default();
     }

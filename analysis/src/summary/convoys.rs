@@ -21,10 +21,7 @@ pub(super) fn convoys(view: &View, stalls: &Stalls) -> (Vec<report::Convoy>, Vec
         }
         let (from, to) = view.clip(convoy.start, convoy.end);
         let releases = releases(view, convoy, from, to).max(sums.stalls);
-        let (code, victim_code) = code
-            .get(&(index as u32))
-            .map(|sides| sides.rows(view))
-            .unwrap_or_default();
+        let (code, victim_code) = code.get(&(index as u32)).map(|sides| sides.rows(view)).unwrap_or_default();
         rows.push((
             sums.stalled_ns,
             report::Convoy {

@@ -31,18 +31,13 @@ fn sums(view: &View, index: usize, gil: &Gil, stalls: &Stalls, lanes: &[LaneSums
     let process = view.model.processes.get(gil.process as usize);
     let (begin, end) = view.clip(
         process.map_or(view.from, |process| process.start),
-        process
-            .and_then(|process| process.end.as_ref())
-            .map_or(view.to, |&(end, _)| end),
+        process.and_then(|process| process.end.as_ref()).map_or(view.to, |&(end, _)| end),
     );
     let contended = &stalls.contended[index];
     let (mut held, mut held_contended, mut handovers) = (0, 0, 0);
     let mut by_thread: FxHashMap<u32, Counts> = FxHashMap::default();
     let places = gil.holds.places(view.from, view.to);
-    let mut before = places
-        .start
-        .checked_sub(1)
-        .map(|place| gil.holds.threads()[place]);
+    let mut before = places.start.checked_sub(1).map(|place| gil.holds.threads()[place]);
     let mut next = 0;
     for place in places {
         let hold = gil.holds.get(place);
@@ -105,16 +100,9 @@ fn sums(view: &View, index: usize, gil: &Gil, stalls: &Stalls, lanes: &[LaneSums
 /// Time of `from..to` in which nobody held the GIL nor waited for it.
 fn uncovered(gil: &Gil, contended: &[Span], from: i64, to: i64) -> i64 {
     let first = contended.partition_point(|span| span.end <= from);
-    let mut covers: Vec<(i64, i64)> = gil
-        .holds
-        .range(from, to)
-        .map(|hold| (hold.start, hold.end))
-        .collect();
+    let mut covers: Vec<(i64, i64)> = gil.holds.range(from, to).map(|hold| (hold.start, hold.end)).collect();
     covers.extend(
-        contended[first..]
-            .iter()
-            .take_while(|span| span.start < to)
-            .map(|span| (span.start, span.end)),
+        contended[first..].iter().take_while(|span| span.start < to).map(|span| (span.start, span.end)),
     );
     covers.sort_unstable();
     let (mut free, mut at) = (0, from);

@@ -24,10 +24,7 @@ pub(super) struct LaneSums {
 /// A pass over every lane, in parallel.
 pub(super) fn lanes(view: &View, stalls: &Stalls) -> Vec<LaneSums> {
     let threads = &view.model.threads;
-    threads
-        .par_iter()
-        .map(|thread| lane(view, thread, stalls))
-        .collect()
+    threads.par_iter().map(|thread| lane(view, thread, stalls)).collect()
 }
 
 fn lane(view: &View, thread: &crate::Thread, stalls: &Stalls) -> LaneSums {
@@ -66,10 +63,7 @@ fn lane(view: &View, thread: &crate::Thread, stalls: &Stalls) -> LaneSums {
                 }
                 if let Some(gil) = gil_of(interval.state, interval.arg) {
                     *sums.descheduled.entry(gil).or_default() += ns;
-                    let contended = stalls
-                        .contended
-                        .get(gil)
-                        .map_or(0, |spans| overlap(spans, from, to));
+                    let contended = stalls.contended.get(gil).map_or(0, |spans| overlap(spans, from, to));
                     match preempted {
                         true => sums.descheduled_contended.0 += contended,
                         false => sums.descheduled_contended.1 += contended,
@@ -140,14 +134,9 @@ pub(super) fn threads(
         row.syscalls = sums
             .calls
             .into_iter()
-            .map(|(nr, call)| report::Syscall {
-                name: view.syscall_name(nr),
-                nr,
-                ..call
-            })
+            .map(|(nr, call)| report::Syscall { name: view.syscall_name(nr), nr, ..call })
             .collect();
-        row.syscalls
-            .sort_by_key(|call| (-(call.kernel_ns + call.reacquire_ns), call.nr));
+        row.syscalls.sort_by_key(|call| (-(call.kernel_ns + call.reacquire_ns), call.nr));
         rows.push(row);
     }
     rows
@@ -159,22 +148,12 @@ pub(super) fn percentiles(ascending: &[i64]) -> report::Percentiles {
         let place = (ascending.len() * percent).div_ceil(100).saturating_sub(1);
         ascending.get(place).copied().unwrap_or(0)
     };
-    report::Percentiles {
-        p50: at(50),
-        p90: at(90),
-        p99: at(99),
-        max: at(100),
-    }
+    report::Percentiles { p50: at(50), p90: at(90), p99: at(99), max: at(100) }
 }
 
 /// Buckets of powers of two microseconds, without the empty ones at both ends.
 fn histogram(ascending: &[i64]) -> Vec<report::Bucket> {
-    let bucket = |ns: i64| {
-        (ns / 1000)
-            .max(0)
-            .checked_ilog2()
-            .map_or(0, |log| log as usize + 1)
-    };
+    let bucket = |ns: i64| (ns / 1000).max(0).checked_ilog2().map_or(0, |log| log as usize + 1);
     let mut buckets: Vec<report::Bucket> = Vec::new();
     let Some(&first) = ascending.first() else {
         return buckets;
@@ -202,41 +181,18 @@ mod tests {
     #[test]
     fn a_percentile_is_one_of_the_values() {
         let values: Vec<i64> = (1..=100).collect();
-        assert_eq!(
-            percentiles(&values),
-            report::Percentiles {
-                p50: 50,
-                p90: 90,
-                p99: 99,
-                max: 100
-            }
-        );
+        assert_eq!(percentiles(&values), report::Percentiles { p50: 50, p90: 90, p99: 99, max: 100 });
         assert_eq!(percentiles(&[]), report::Percentiles::default());
-        assert_eq!(
-            percentiles(&[7]),
-            report::Percentiles {
-                p50: 7,
-                p90: 7,
-                p99: 7,
-                max: 7
-            }
-        );
+        assert_eq!(percentiles(&[7]), report::Percentiles { p50: 7, p90: 7, p99: 7, max: 7 });
     }
 
     #[test]
     fn every_value_is_in_the_bucket_that_spans_it() {
         let values = [10, 999, 1000, 1999, 2000, 5_000_000, 2_199_000_000_000];
         let buckets = histogram(&values);
-        assert_eq!(
-            buckets.iter().map(|bucket| bucket.count).sum::<u64>(),
-            values.len() as u64
-        );
+        assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), values.len() as u64);
         for value in values {
-            assert!(
-                buckets
-                    .iter()
-                    .any(|b| b.from_ns <= value && value < b.to_ns && b.count > 0)
-            );
+            assert!(buckets.iter().any(|b| b.from_ns <= value && value < b.to_ns && b.count > 0));
         }
     }
 }

@@ -78,10 +78,7 @@ pub(super) fn long_holds(view: &View, stalls: &Stalls) -> Vec<report::LongHold> 
             tid: view.tid(thread),
             name: view.name(thread),
             location: super::code::location(view, frame),
-            syscall: calls
-                .into_iter()
-                .max_by_key(|&(nr, ns)| (ns, nr))
-                .map(|(nr, _)| view.syscall_name(nr)),
+            syscall: calls.into_iter().max_by_key(|&(nr, ns)| (ns, nr)).map(|(nr, _)| view.syscall_name(nr)),
             ..row
         })
         .collect();
@@ -97,8 +94,6 @@ fn usual_frame(view: &View, thread: u32, from: i64, to: i64) -> (u32, u64) {
             *counts.entry(frame).or_default() += 1;
         }
     }
-    let most = counts
-        .into_iter()
-        .max_by_key(|&(frame, count)| (count, std::cmp::Reverse(frame)));
+    let most = counts.into_iter().max_by_key(|&(frame, count)| (count, std::cmp::Reverse(frame)));
     most.unwrap_or((NONE, 0))
 }

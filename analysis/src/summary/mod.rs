@@ -41,13 +41,7 @@ pub struct Query {
 impl Default for Query {
     /// The whole trace.
     fn default() -> Query {
-        Query {
-            from: i64::MIN,
-            to: i64::MAX,
-            pid: None,
-            thread: None,
-            top: 10,
-        }
+        Query { from: i64::MIN, to: i64::MAX, pid: None, thread: None, top: 10 }
     }
 }
 
@@ -76,11 +70,7 @@ impl View<'_> {
     }
 
     fn has_process(&self, process: u32) -> bool {
-        let pid = self
-            .model
-            .processes
-            .get(process as usize)
-            .map(|process| process.pid);
+        let pid = self.model.processes.get(process as usize).map(|process| process.pid);
         self.query.pid.is_none_or(|wanted| Some(wanted) == pid)
     }
 
@@ -97,24 +87,15 @@ impl View<'_> {
     }
 
     fn name(&self, thread: u32) -> String {
-        self.model
-            .threads
-            .get(thread as usize)
-            .map_or_else(String::new, crate::Thread::name)
+        self.model.threads.get(thread as usize).map_or_else(String::new, crate::Thread::name)
     }
 
     fn tid(&self, thread: u32) -> i32 {
-        self.model
-            .threads
-            .get(thread as usize)
-            .map_or(0, |thread| thread.tid)
+        self.model.threads.get(thread as usize).map_or(0, |thread| thread.tid)
     }
 
     fn who(&self, thread: u32) -> report::Who {
-        report::Who {
-            tid: self.tid(thread),
-            name: self.name(thread),
-        }
+        report::Who { tid: self.tid(thread), name: self.name(thread) }
     }
 
     fn syscall_name(&self, nr: i16) -> String {
@@ -132,12 +113,7 @@ impl View<'_> {
 pub fn summarize(model: &Model, query: &Query) -> Report {
     let from = query.from.clamp(model.start, model.end.max(model.start));
     let to = query.to.clamp(from, model.end.max(from));
-    let view = View {
-        model,
-        from,
-        to,
-        query,
-    };
+    let view = View { model, from, to, query };
     let stalls = stalls::Stalls::of(&view);
     let lanes = lanes::lanes(&view, &stalls);
     let gils = gils::gils(&view, &stalls, &lanes);
@@ -210,9 +186,7 @@ fn pairing(model: &Model) -> report::Pairing {
         acquisitions: own.acquisitions,
         releases: own.releases,
         waits: own.waits,
-        unpaired: own
-            .unpaired()
-            .max(model.recorded_check.as_ref().map_or(0, |check| check.unpaired())),
+        unpaired: own.unpaired().max(model.recorded_check.as_ref().map_or(0, |check| check.unpaired())),
     }
 }
 

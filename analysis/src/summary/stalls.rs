@@ -87,10 +87,7 @@ impl Stalls {
             holders.clear();
             let mut held = 0;
             for place in this.holds.places(from, to) {
-                let (start, end) = (
-                    this.holds.starts()[place].max(from),
-                    this.holds.ends()[place].min(to),
-                );
+                let (start, end) = (this.holds.starts()[place].max(from), this.holds.ends()[place].min(to));
                 let (holder, ns) = (this.holds.threads()[place], end - start);
                 if ns <= 0 || holder == stall.thread {
                     continue;
@@ -132,11 +129,8 @@ impl Stalls {
                 }
             }
         }
-        all.longest = longest
-            .into_sorted_vec()
-            .into_iter()
-            .map(|Reverse((_, Reverse(index)))| index)
-            .collect();
+        all.longest =
+            longest.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(index)))| index).collect();
         all.waits.iter_mut().for_each(|waits| waits.sort_unstable());
         all.long.sort_unstable();
         all.long.dedup();

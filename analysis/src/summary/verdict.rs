@@ -48,13 +48,7 @@ fn verdict(
     text: String,
     advice: impl Into<String>,
 ) -> Verdict {
-    Verdict {
-        severity,
-        kind: kind.to_owned(),
-        title,
-        text,
-        advice: advice.into(),
-    }
+    Verdict { severity, kind: kind.to_owned(), title, text, advice: advice.into() }
 }
 
 fn no_gil(report: &Report) -> Verdict {
@@ -65,20 +59,11 @@ fn no_gil(report: &Report) -> Verdict {
         time(report.trace.duration_ns),
     );
     let advice = "Record while the program is under load; if it was, `gilscope doctor` says whether the probes fit its interpreter.";
-    verdict(
-        Severity::Notice,
-        "no-gil",
-        String::from("No GIL was used while this was recorded"),
-        text,
-        advice,
-    )
+    verdict(Severity::Notice, "no-gil", String::from("No GIL was used while this was recorded"), text, advice)
 }
 
 fn names(culprits: &[crate::report::Share]) -> Vec<String> {
-    culprits
-        .iter()
-        .map(|culprit| format!("{} ({})", culprit.name, percent(culprit.share)))
-        .collect()
+    culprits.iter().map(|culprit| format!("{} ({})", culprit.name, percent(culprit.share))).collect()
 }
 
 fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
@@ -88,11 +73,7 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
         _ => return None,
     };
     let name = &victim.victim.name;
-    let culprits: Vec<String> = victim
-        .culprits
-        .iter()
-        .map(|culprit| culprit.name.clone())
-        .collect();
+    let culprits: Vec<String> = victim.culprits.iter().map(|culprit| culprit.name.clone()).collect();
     let title = format!("{name} is stalled in a convoy behind {}", list(&culprits));
     let mut text = format!(
         "{} of its {} for a system call ended in a wait of {} (median) to get the GIL back, while those calls took {} \
@@ -163,14 +144,7 @@ fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
         "{} lasted longer than the switch interval although a thread waited, up to {}, and caused {} of stall time ({} of \
          all). The interpreter lets go when it is asked, so the holder was in C code that does not release the GIL. Most of it: {}",
         plural(holds, "hold", "holds"),
-        time(
-            report
-                .long_holds
-                .iter()
-                .map(|hold| hold.longest_ns)
-                .max()
-                .unwrap_or(0)
-        ),
+        time(report.long_holds.iter().map(|hold| hold.longest_ns).max().unwrap_or(0)),
         time(caused),
         percent(share(caused, stalls.stalled_ns)),
         worst.name,
@@ -182,10 +156,7 @@ fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
     if worst.syscall_ns > worst.longest_ns / 4
         && let Some(call) = &worst.syscall
     {
-        text += &format!(
-            " It spent {} in {call} with the GIL in its hands.",
-            time(worst.syscall_ns)
-        );
+        text += &format!(" It spent {} in {call} with the GIL in its hands.", time(worst.syscall_ns));
     }
     let advice = match &worst.location {
         Some(location) => format!(
@@ -222,13 +193,7 @@ fn contention(report: &Report, stalls: &Stalls) -> Option<Verdict> {
     let shown: Vec<String> = computing.iter().map(|thread| thread.name.clone()).collect();
     let waited: Vec<String> = computing
         .iter()
-        .map(|thread| {
-            format!(
-                "{} {}",
-                thread.name,
-                percent(share(thread.waiting_ns, thread.lifetime_ns))
-            )
-        })
+        .map(|thread| format!("{} {}", thread.name, percent(share(thread.waiting_ns, thread.lifetime_ns))))
         .collect();
     let text = format!(
         "The GIL was held {} and wanted by a second thread {} of the time. It changed hands {} times a second, {} on request \
@@ -249,17 +214,12 @@ fn descheduled(view: &View, report: &Report, stalls: &Stalls) -> Option<Verdict>
     let lanes = super::lanes::lanes(view, stalls);
     let (mut preempted, mut blocked) = (0, 0);
     let mut worst = (0, 0_u32);
-    for (thread, lane) in lanes
-        .iter()
-        .enumerate()
-        .filter(|&(thread, _)| view.has_process(view.model.threads[thread].process))
+    for (thread, lane) in
+        lanes.iter().enumerate().filter(|&(thread, _)| view.has_process(view.model.threads[thread].process))
     {
         preempted += lane.descheduled_contended.0;
         blocked += lane.descheduled_contended.1;
-        worst = worst.max((
-            lane.descheduled_contended.0 + lane.descheduled_contended.1,
-            thread as u32,
-        ));
+        worst = worst.max((lane.descheduled_contended.0 + lane.descheduled_contended.1, thread as u32));
     }
     let total = preempted + blocked;
     let contended: i64 = report.gils.iter().map(|gil| gil.contended_ns).sum();
@@ -336,13 +296,7 @@ fn waiting(report: &Report) -> Option<Verdict> {
 fn incomplete(report: &Report) -> Vec<Verdict> {
     let mut all = Vec::new();
     let mut add = |title: &str, text: String, advice: &str| {
-        all.push(verdict(
-            Severity::Notice,
-            "incomplete",
-            title.to_owned(),
-            text,
-            advice,
-        ));
+        all.push(verdict(Severity::Notice, "incomplete", title.to_owned(), text, advice));
     };
     if report.trace.lost > 0 {
         let unknown: i64 = report.threads.iter().map(|thread| thread.unknown_ns).sum();
@@ -414,22 +368,12 @@ fn healthy(report: &Report, stalls: &Stalls) -> Verdict {
     );
     match worst.filter(|thread| thread.wait_ns.max > 0) {
         Some(thread) => {
-            text += &format!(
-                "; the longest wait took {} ({}).",
-                time(thread.wait_ns.max),
-                thread.name
-            )
+            text += &format!("; the longest wait took {} ({}).", time(thread.wait_ns.max), thread.name)
         }
         None => text += "; nobody waited.",
     }
     if report.convoys_total == 0 {
         text += " There was no convoy.";
     }
-    verdict(
-        Severity::Ok,
-        "ok",
-        String::from("The GIL stalls nobody"),
-        text,
-        "",
-    )
+    verdict(Severity::Ok, "ok", String::from("The GIL stalls nobody"), text, "")
 }

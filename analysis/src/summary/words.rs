@@ -70,20 +70,12 @@ pub(crate) fn list(names: &[String]) -> String {
 
 /// Share of a part in a whole; 0 of nothing.
 pub(crate) fn share(part: i64, whole: i64) -> f64 {
-    if whole <= 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole <= 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// Events per second.
 pub(crate) fn per_second(events: u64, ns: i64) -> f64 {
-    if ns <= 0 {
-        0.0
-    } else {
-        events as f64 * 1e9 / ns as f64
-    }
+    if ns <= 0 { 0.0 } else { events as f64 * 1e9 / ns as f64 }
 }
 
 #[cfg(test)]

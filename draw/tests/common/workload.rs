@@ -63,7 +63,7 @@ pub(crate) const SERVER: &[Step] = &[
 pub(crate) const SPINNER: &[Step] = &[Step::Compute(3_600_000_000_000)];
 /// A worker that mostly sleeps.
 pub(crate) const WORKER: &[Step] =
-    &[Step::Compute(90_000), Step::Away(9_000_000), Step::Call(0, 12, 40_000), Step::Away(21_000_000)];
+    &[Step::Compute(70_000), Step::Away(90_000_000), Step::Call(0, 12, 40_000), Step::Away(310_000_000)];
 
 /// The echo server beside one busy thread: the server alone, then both, then the server alone again.
 pub(crate) fn convoy(duration: i64) -> Vec<u8> {

@@ -15,7 +15,7 @@ use gilscope_trace::ReadError;
 
 use super::{Shared, Status, Trace, read, read::Told};
 
-/// How often the window is shown what came meanwhile. Each time costs it a frame, and the feeder the index.
+/// How often the window is shown what came meanwhile: each time costs a frame, in which the feeder has to wait.
 const SHOW: Duration = Duration::from_millis(100);
 /// Decoded batches that may wait: at 60 bytes a row four of them take 16 MB.
 const AHEAD: usize = 4;
@@ -27,7 +27,6 @@ pub(super) fn feed(shared: &Arc<Shared>, path: &Path, follow: bool) {
         std::thread::spawn(move || read::read(&shared, &path, follow, &tell))
     };
     let status = take(shared, &told);
-    update(shared);
     shared.set(status);
     drop(told);
     // Its panics, if any, were reported by the runtime; there is nothing to add.
@@ -52,11 +51,13 @@ fn take(shared: &Shared, told: &Receiver<Told>) -> Status {
                 begun = true;
             }
             Told::Batch(batch) => {
-                write(shared).engine.push(&batch);
+                let trace = &mut *write(shared);
+                trace.engine.push(&batch);
+                // At once, and not when the window asks for it: a batch may take back intervals that the index has.
+                trace.index.update(trace.engine.model());
                 behind = true;
             }
             Told::CaughtUp => {
-                update(shared);
                 behind = false;
                 shared.set(Status::Following);
             }
@@ -80,7 +81,6 @@ fn take(shared: &Shared, told: &Receiver<Told>) -> Status {
             Told::Error(error) => return failed(&error, begun),
         }
         if behind && shown.elapsed() >= SHOW {
-            update(shared);
             (shared.wake)();
             behind = false;
             shown = Instant::now();
@@ -107,11 +107,6 @@ fn failed(error: &ReadError, begun: bool) -> Status {
         true => Status::Stopped(format!("{text}. What came before is shown.")),
         false => Status::Failed(text),
     }
-}
-
-fn update(shared: &Shared) {
-    let trace = &mut *write(shared);
-    trace.index.update(trace.engine.model());
 }
 
 /// Takes the trace for writing without waiting in line: a writer in line would keep readers waiting as well, and the window

@@ -41,7 +41,7 @@ pub enum Status {
 #[derive(Debug)]
 pub struct Trace {
     engine: Engine,
-    /// Its index; at most a moment behind the model.
+    /// Its index, of the same moment as the model.
     pub index: TraceIndex,
 }
 

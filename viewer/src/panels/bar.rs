@@ -37,6 +37,9 @@ pub(crate) fn show(app: &mut App, ui: &mut Ui) {
             .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Order of the lanes"));
         let slider = ui.add(Slider::new(&mut app.settings.lane_height, 8.0..=80.0).show_value(false));
         slider.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Slider, true, "Height of the lanes"));
+        if slider.changed() {
+            app.settings.fill_height = false;
+        }
         slider.on_hover_text("Height of the lanes");
         legend(app, ui);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {

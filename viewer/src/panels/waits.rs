@@ -27,6 +27,7 @@ pub(super) fn show(shown: &mut Shown<'_>, ui: &mut Ui) {
     };
     ui.weak(format!("how long the waits of {whose} took"));
     let interval = model.gils.first().map_or(gilscope_analysis::DEFAULT_INTERVAL_NS, |gil| gil.interval_ns());
+    let fill = color(shown.palette.look(Look::Waiting));
     let bars: Vec<Bar> = counts
         .iter()
         .map(|(&from, &count)| {
@@ -35,6 +36,7 @@ pub(super) fn show(shown: &mut Shown<'_>, ui: &mut Ui) {
             let width = 2.0_f64.log10();
             Bar::new(left + width / 2.0, count as f64)
                 .width(width * 0.94)
+                .fill(fill)
                 .name(format!("from {}", time::duration(from)))
         })
         .collect();

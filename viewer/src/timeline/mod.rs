@@ -39,7 +39,7 @@ pub(crate) struct Timeline {
     drag: Option<pointer::Drag>,
     overview_drag: Option<overview::Grip>,
     pub(crate) rows: Rows,
-    rows_of: Option<(u64, RowOptions)>,
+    rows_of: Option<(u64, f32, RowOptions)>,
     cache: Cache,
     lanes_width: f32,
     lanes_height: f32,
@@ -106,9 +106,14 @@ impl Timeline {
             only: BTreeSet::new(),
             lane_height: settings.lane_height,
         };
-        let wanted = (index.version(), options);
+        let wanted = (index.version(), self.lanes_height, options);
         if self.rows_of.as_ref() != Some(&wanted) {
-            self.rows = Rows::of(model, index, &wanted.1);
+            self.rows = Rows::of(model, index, &wanted.2);
+            let higher = (self.lanes_height - 10.0) / self.rows.height.max(1.0) * settings.lane_height;
+            if settings.fill_height && higher > settings.lane_height + 1.0 {
+                let lane_height = higher.min(HIGHEST).floor();
+                self.rows = Rows::of(model, index, &RowOptions { lane_height, ..wanted.2.clone() });
+            }
             self.rows_of = Some(wanted);
         }
         self.scroll = self.scroll.clamp(0.0, (self.rows.height - self.lanes_height).max(0.0));
@@ -120,6 +125,8 @@ impl Timeline {
     }
 }
 
+/// Lanes are not drawn higher than this to fill the room, points.
+const HIGHEST: f32 = 56.0;
 /// Time that is shown of a trace that is being followed until somebody chooses another, ns.
 const FOLLOWED: i64 = 10_000_000_000;
 
