@@ -11,6 +11,7 @@ mod convoy;
 pub mod drawn;
 mod engine;
 pub mod holds;
+pub mod index;
 mod lane;
 mod model;
 pub mod report;
