@@ -140,16 +140,17 @@ fn the_holder_of_the_gil_is_read_first_and_runs_what_it_runs() {
             puppet.tell("start('idle', park)");
             let spinner = puppet.tell_tid("start('spinner', spin)");
             let mut view = PythonView::open(puppet.pid()).unwrap();
-            let mut holders = 0;
-            for _ in 0..200 {
+            let (mut seen, start) = (0, Instant::now());
+            while seen < 200 {
+                assert!(start.elapsed() < Duration::from_secs(20), "the spinner was the holder {seen} times");
                 let sample = view.sample(Want::StacksOfHoldersAnd(Vec::new())).unwrap();
-                for thread in &sample.threads {
+                // Nobody holds it while it is being handed over, and the main thread does until it has gone back to reading.
+                for thread in sample.threads.iter().filter(|thread| thread.tid != Some(puppet.pid())) {
                     assert_eq!((thread.tid, thread.owns_gil), (Some(spinner), true));
                     assert_eq!(thread.frames[0].function, "spin");
-                    holders += 1;
+                    seen += 1;
                 }
             }
-            assert!(holders > 150, "the spinner was the holder in {holders} of 200 samples");
         },
     );
 }
