@@ -21,7 +21,7 @@ use self::{
 use crate::{
     args::{DemoArguments, RecordingArguments},
     commands::view,
-    recording::{self, Output, session_options},
+    recording::{self, Output, Signals, session_options},
     report,
 };
 
@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
 
 /// Records the workload; gives the trace.
 fn record(demo: &Demo, python: &Python, arguments: &DemoArguments) -> anyhow::Result<PathBuf> {
+    let signals = Signals::install()?;
     let mut workload = Workload::start(python, &demo.program, demo.words)?;
     let recording = RecordingArguments {
         output: arguments.output.clone().or_else(|| Some(default_path(demo.letter))),
@@ -79,7 +80,7 @@ fn record(demo: &Demo, python: &Python, arguments: &DemoArguments) -> anyhow::Re
     };
     let pids = workload.pids.clone();
     let mut result = None;
-    recording::run(session, output, &pids, &recording, || workload.step(&mut result))?;
+    recording::run(session, output, &pids, &recording, &signals, || workload.step(&mut result))?;
     match result {
         Some(Ok(result)) => eprintln!("{}: {result}\n", demo.during),
         Some(Err(error)) => return Err(error),
