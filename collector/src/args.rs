@@ -75,6 +75,9 @@ pub(crate) struct RecordingArguments {
     /// Open the window at once, and have it keep up.
     #[arg(long)]
     pub(crate) view: bool,
+    /// One perf event per thread on any processor, as on machines with very many processors: misses the first moments of new threads.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) per_thread: bool,
     /// KiB of each ring between the kernel and us; a power of two.
     #[arg(long, value_name = "KIB", hide_short_help = true, value_parser = clap::value_parser!(u32).range(4..=1 << 20))]
     pub(crate) ring_kib: Option<u32>,
@@ -94,6 +97,7 @@ impl RecordingArguments {
             native: false,
             force: false,
             probe_threadstates: false,
+            per_thread: false,
             ring_kib: None,
             view: false,
         }

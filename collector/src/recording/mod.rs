@@ -15,7 +15,7 @@ use anyhow::{Context, anyhow};
 use gilscope_probes::{
     clock::utc_offset_nanos,
     interpreter::InterpreterError,
-    perf::SubscribeError,
+    perf::{Mode, SubscribeError},
     process::online_cpus,
     python::NO_NATIVE_FRAMES,
     session::{AttachError, Session, SessionOptions, StackOptions, Status},
@@ -46,7 +46,7 @@ pub(crate) fn session_options(arguments: &RecordingArguments) -> SessionOptions 
             hz: (!arguments.no_stacks).then_some(arguments.stacks),
             stall: arguments.stall_ms.map(|millis| Duration::from_secs_f64(millis / 1000.0)),
         },
-        mode: None,
+        mode: arguments.per_thread.then_some(Mode::PerThread),
         ring_bytes: arguments.ring_kib.map(|kib| (kib.next_power_of_two() as usize) << 10),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Write},
     os::unix::fs::{FileTypeExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
 };
@@ -27,7 +27,8 @@ impl Output {
         Output::create_at(&path, arguments.force)
     }
 
-    fn create_at(path: &Path, force: bool) -> anyhow::Result<Output> {
+    /// Creates the file at `path`.
+    pub(crate) fn create_at(path: &Path, force: bool) -> anyhow::Result<Output> {
         match fs::symlink_metadata(path).map(|metadata| metadata.file_type()) {
             Ok(kind) if kind.is_symlink() => {
                 bail!("{} is a symbolic link, which is not followed: name the file itself", path.display())
@@ -71,6 +72,11 @@ impl Output {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes all of the file at once.
+    pub(crate) fn write(mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.file.write_all(bytes).with_context(|| format!("cannot write to {}", self.path.display()))
     }
 
     /// Begins the trace.

@@ -3,6 +3,7 @@
 //! [`load`] reads a file into a model and says what is wrong with it, [`options`] is what can be typed, [`text`] renders for a
 //! terminal. What it all means is decided in `gilscope-analysis`.
 
+mod html;
 mod load;
 mod options;
 mod text;
@@ -14,6 +15,7 @@ use gilscope_analysis::{Model, Query, Report, clean::clean, compare::compare, su
 
 use self::load::Loaded;
 pub(crate) use self::options::{CompareArguments, ReportArguments};
+use crate::recording::Output;
 
 /// `gilscope report FILE`. Fails if the file is not readable; a file that was cut off is reported on, with a warning. One that is
 /// damaged is reported on up to the damage, and the exit status says so.
@@ -23,7 +25,11 @@ pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
     let mut report = summarize(&loaded.model, &query);
     finish(&mut report, &loaded);
     warn(&loaded.warnings);
-    if arguments.json {
+    if let Some(path) = &arguments.html {
+        let page = html::page(&loaded.model, &report, arguments.top);
+        Output::create_at(path, arguments.force)?.write(page.as_bytes())?;
+        eprintln!("wrote {}", path.display());
+    } else if arguments.json {
         print_json(&report)?;
     } else {
         print(&text::report(&report, arguments.top))?;

@@ -18,6 +18,12 @@ pub(crate) struct ReportArguments {
     /// Print the report as JSON; docs/report-json.md describes it.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write the report with a picture of the timelines as one page of HTML.
+    #[arg(long, value_name = "OUT", conflicts_with = "json")]
+    pub(crate) html: Option<PathBuf>,
+    /// Replace the page if it exists.
+    #[arg(long, requires = "html")]
+    pub(crate) force: bool,
     /// Only from this time on, counted from the begin of the trace: 1.5, 1.5s, 200ms, 300us, 2m.
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<Offset>,
@@ -41,6 +47,8 @@ impl ReportArguments {
         ReportArguments {
             file: file.to_owned(),
             json: false,
+            html: None,
+            force: false,
             from: None,
             to: None,
             pid: None,

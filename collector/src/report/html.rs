@@ -1,0 +1,260 @@
+//! `gilscope report --html`: one page that holds everything, to attach to an issue. It loads nothing from elsewhere and runs no script.
+
+use std::fmt::Write;
+
+use gilscope_analysis::{
+    Model, Report,
+    report::{Code, Severity},
+    words::{count, list, percent, rate, share, time},
+};
+use gilscope_draw::{PictureOptions, picture};
+
+const STYLE: &str = "
+body { background: #0f1318; color: #d8dee6; font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 82rem; padding: 0 1rem }
+h1 { font-size: 1.4rem; margin: 0 } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem }
+p { margin: .3rem 0 } .aside { color: #8b96a5 }
+.verdict { background: #171c23; border-left: 6px solid #8b96a5; margin: .8rem 0; padding: .6rem 1rem }
+.problem { border-color: #ff4f81 } .notice { border-color: #e69f00 } .ok { border-color: #009e73 }
+.verdict b { display: block } .advice { font-style: italic }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .9rem .2rem 0; text-align: right; white-space: nowrap }
+th { color: #8b96a5; font-weight: normal } .left { text-align: left }
+svg { height: auto; max-width: 100% } code { font-size: .9em }
+";
+
+/// The page. `model` is what `report` was made of; the picture shows the report's range.
+pub(super) fn page(model: &Model, report: &Report, top: usize) -> String {
+    let mut out = String::new();
+    let title = escape(&report.trace.path);
+    out.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    let _ =
+        write!(out, "<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n");
+    head(&mut out, report);
+    for verdict in &report.verdicts {
+        let class = match verdict.severity {
+            Severity::Problem => "problem",
+            Severity::Notice => "notice",
+            Severity::Ok => "ok",
+        };
+        let (title, text) = (escape(&verdict.title), escape(&verdict.text));
+        let _ = write!(out, "<div class=\"verdict {class}\"><b>{title}</b>\n<p>{text}</p>");
+        if !verdict.advice.is_empty() {
+            let _ = write!(out, "\n<p class=\"advice\">{}</p>", escape(&verdict.advice));
+        }
+        out.push_str("</div>\n");
+    }
+    let options = PictureOptions {
+        from: Some(report.trace.from_ns),
+        until: Some(report.trace.to_ns),
+        width: 1280.0,
+        max_threads: 24,
+        ..PictureOptions::default()
+    };
+    let _ = write!(out, "<h2>Timeline</h2>\n{}\n", picture(model, &options));
+    threads(&mut out, report, top);
+    convoys(&mut out, report, top);
+    code(&mut out, "What the holders ran during stalls", &report.code, top);
+    blame(&mut out, report, top);
+    stalls(&mut out, report, top);
+    syscalls(&mut out, report, top);
+    if !report.notes.is_empty() {
+        out.push_str("<h2>Notes</h2>\n");
+        for note in &report.notes {
+            let _ = writeln!(out, "<p>{}</p>", escape(note));
+        }
+    }
+    out.push_str("</body>\n</html>\n");
+    out
+}
+
+fn head(out: &mut String, report: &Report) {
+    let trace = &report.trace;
+    let _ = writeln!(
+        out,
+        "<p class=\"aside\">{}, {} events, {} acquisitions, {} unpaired, {} records lost</p>",
+        time(trace.duration_ns),
+        count(trace.events),
+        count(report.pairing.acquisitions),
+        count(report.pairing.unpaired),
+        count(trace.lost),
+    );
+    for process in &report.processes {
+        let python = process.python.as_deref().unwrap_or("no Python");
+        let role = process.role.as_deref().map(|role| format!(", {role}")).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "<p class=\"aside\">process {}{}, CPython {}: <code>{}</code></p>",
+            process.pid,
+            escape(&role),
+            escape(python),
+            escape(&process.command)
+        );
+    }
+}
+
+fn threads(out: &mut String, report: &Report, top: usize) {
+    let rows = report.threads.iter().take(top).map(|thread| {
+        let part = |ns| percent(share(ns, thread.lifetime_ns));
+        vec![
+            report.label(thread.tid, &thread.name),
+            thread.tid.to_string(),
+            part(thread.held_ns),
+            part(thread.waiting_ns),
+            part(thread.syscall_ns),
+            part(thread.offgil_ns),
+            part(thread.descheduled_holding_ns),
+            count(thread.acquisitions),
+            count(thread.contended),
+            time(thread.wait_ns.p50),
+            time(thread.wait_ns.p99),
+            time(thread.wait_ns.max),
+        ]
+    });
+    let columns = [
+        "thread",
+        "tid",
+        "holding",
+        "waiting",
+        "in calls",
+        "off the GIL",
+        "stopped",
+        "acquired",
+        "waited",
+        "p50",
+        "p99",
+        "max",
+    ];
+    table(out, "Threads", &columns, rows);
+}
+
+fn convoys(out: &mut String, report: &Report, top: usize) {
+    let rows = report.convoys.iter().take(top).map(|convoy| {
+        let culprit = |share: &gilscope_analysis::report::Share| {
+            format!("{} {}", report.label(share.tid, &share.name), percent(share.share))
+        };
+        vec![
+            report.label(convoy.victim.tid, &convoy.victim.name),
+            time(convoy.start_ns),
+            time(convoy.end_ns),
+            count(convoy.stalls),
+            count(convoy.releases),
+            time(convoy.stalled_ns),
+            time(convoy.io_ns),
+            rate(convoy.calls_per_second),
+            list(&convoy.culprits.iter().map(culprit).collect::<Vec<_>>()),
+        ]
+    });
+    let columns =
+        ["victim", "from", "to", "stalls", "releases", "stalled", "I/O", "cap a second", "culprits"];
+    table(out, "Convoys", &columns, rows);
+}
+
+fn code(out: &mut String, title: &str, code: &[Code], top: usize) {
+    let rows = code.iter().take(top).map(|code| {
+        vec![code.location.clone(), percent(code.share), time(code.stalled_ns), count(code.samples)]
+    });
+    table(out, title, &["line", "share", "stalled", "samples"], rows);
+}
+
+fn blame(out: &mut String, report: &Report, top: usize) {
+    let rows = report.blame.iter().take(top).map(|blame| {
+        let holder = blame.holder_tid.map_or(blame.holder.clone(), |tid| report.label(tid, &blame.holder));
+        vec![report.label(blame.waiter_tid, &blame.waiter), holder, time(blame.ns)]
+    });
+    table(out, "Blame", &["waited", "while it was held by", "for"], rows);
+}
+
+fn stalls(out: &mut String, report: &Report, top: usize) {
+    let rows = report.stalls.iter().take(top).map(|stall| {
+        let held = stall
+            .holders
+            .iter()
+            .map(|held| format!("{} {}", report.label(held.tid, &held.name), time(held.duration_ns)));
+        vec![
+            report.label(stall.tid, &stall.name),
+            time(stall.start_ns),
+            time(stall.duration_ns),
+            stall.after_call.clone().unwrap_or_default(),
+            list(&held.collect::<Vec<_>>()),
+        ]
+    });
+    table(out, "Longest stalls", &["thread", "at", "took", "after", "held by"], rows);
+}
+
+fn syscalls(out: &mut String, report: &Report, top: usize) {
+    let rows = report.threads.iter().flat_map(|thread| {
+        thread.syscalls.iter().map(|call| {
+            vec![
+                report.label(thread.tid, &thread.name),
+                call.name.clone(),
+                count(call.calls),
+                time(call.kernel_ns),
+                time(call.reacquire_ns),
+            ]
+        })
+    });
+    let columns = ["thread", "call", "calls", "in the kernel", "back to the GIL"];
+    table(out, "System calls", &columns, rows.take(2 * top));
+}
+
+/// A table, if it has rows. The first column and the last of a mixed table read from the left.
+fn table(out: &mut String, title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return;
+    }
+    let class = |index: usize| if index == 0 { " class=\"left\"" } else { "" };
+    let _ = write!(out, "<h2>{title}</h2>\n<table>\n<tr>");
+    for (index, column) in columns.iter().enumerate() {
+        let _ = write!(out, "<th{}>{column}</th>", class(index));
+    }
+    out.push_str("</tr>\n");
+    for row in rows {
+        out.push_str("<tr>");
+        for (index, cell) in row.iter().enumerate() {
+            let _ = write!(out, "<td{}>{}</td>", class(index), escape(cell));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</table>\n");
+}
+
+/// Text as HTML shows it. Names in a trace are a stranger's.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_names_is_shown_not_obeyed() {
+        assert_eq!(
+            escape("<script>alert('&')</script>"),
+            "&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"
+        );
+    }
+
+    #[test]
+    fn the_page_of_an_empty_trace_stands_by_itself() {
+        let model = Model::default();
+        let report = gilscope_analysis::summarize(&model, &gilscope_analysis::Query::default());
+        let page = page(&model, &report, 10);
+        assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+        for loaded in ["<script", "src=", "<link", "@import", "url("] {
+            assert!(!page.contains(loaded), "{loaded}");
+        }
+    }
+}
