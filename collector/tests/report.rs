@@ -200,6 +200,37 @@ fn what_cannot_be_read_fails_with_a_sentence() {
 }
 
 #[test]
+fn a_newer_format_is_refused_and_an_older_one_is_read() {
+    let folder = Folder::new();
+    folder.drawn("now.gilscope", CONVOY, 20);
+    let bytes = fs::read(folder.path("now.gilscope")).unwrap();
+    // The version is a text of its own in the metadata of the schema: its length, the text, a zero byte.
+    let version = gilscope_trace::FormatVersion::CURRENT.to_string().into_bytes();
+    let stored = [&(version.len() as u32).to_le_bytes(), version.as_slice(), &[0]].concat();
+    let place = bytes.windows(stored.len()).position(|window| window == stored).unwrap() + 4;
+    for (file, major, reads) in [("newer.gilscope", b'9', false), ("older.gilscope", b'0', true)] {
+        let mut other = bytes.clone();
+        other[place] = major;
+        fs::write(folder.path(file), other).unwrap();
+        let output = folder.run(&["report", file]);
+        assert_eq!(output.status.success(), reads, "{file}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stderr).contains("update gilscope"), !reads, "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_trace_of_another_kind_of_machine_shows_its_calls_by_number() {
+    let folder = Folder::new();
+    let drawing = Drawing::new(CONVOY).repeated(20);
+    let header = Header { arch: "aarch64".into(), host: "elsewhere".into(), ..drawing.header() };
+    folder.rows("arm.gilscope", &header, drawing.events());
+    let output = folder.run(&["report", "arm.gilscope"]);
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("recorded on aarch64, whose system calls are shown by number"));
+    assert!(text(&output.stdout).contains("elsewhere") && text(&output.stdout).contains("syscall 44"));
+}
+
+#[test]
 fn a_trace_without_gil_events_says_so_and_succeeds() {
     let folder = Folder::new();
     folder.drawn("quiet.gilscope", "main  .ss.\n", 10);

@@ -32,7 +32,7 @@ pub(super) fn verdicts(view: &View, report: &Report, stalls: &Stalls) -> Vec<Ver
     let found_nothing = all.is_empty();
     all.extend(incomplete(report));
     if found_nothing {
-        all.push(healthy(report, stalls));
+        all.push(healthy(report));
     }
     all.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity));
     all
@@ -425,7 +425,8 @@ fn incomplete(report: &Report) -> Vec<Verdict> {
     all
 }
 
-fn healthy(report: &Report, stalls: &Stalls) -> Verdict {
+fn healthy(report: &Report) -> Verdict {
+    let waited: i64 = report.threads.iter().map(|thread| thread.waiting_ns).sum();
     let acquisitions: u64 = report.threads.iter().map(|thread| thread.acquisitions).sum();
     let contended: u64 = report.threads.iter().map(|thread| thread.contended).sum();
     let worst = report.threads.iter().max_by_key(|thread| thread.wait_ns.max);
@@ -433,8 +434,8 @@ fn healthy(report: &Report, stalls: &Stalls) -> Verdict {
         "Of {} of the GIL {} had to wait, {} in all, {} of the {} reported on",
         plural(acquisitions, "acquisition", "acquisitions"),
         count(contended),
-        time(stalls.stalled_ns),
-        percent(share(stalls.stalled_ns, report.trace.duration_ns)),
+        time(waited),
+        percent(share(waited, report.trace.duration_ns)),
         time(report.trace.duration_ns),
     );
     match worst.filter(|thread| thread.wait_ns.max > 0) {
