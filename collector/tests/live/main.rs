@@ -8,5 +8,6 @@
 
 mod bad_outputs;
 mod bad_targets;
+mod endings;
 mod ground_truth;
 mod harness;

@@ -41,13 +41,20 @@ use crate::{
 /// Fields are dropped in this order: the kernel removes a named probe only when no event uses it.
 pub struct PerfSource {
     rings: FxHashMap<i32, Ring>,
-    counters: Vec<Counter>,
+    counters: Vec<Open>,
     /// Counters before this one are enabled.
     enabled: usize,
     subscriptions: FxHashMap<u64, Subscription>,
     probes: Vec<Probe>,
     opener: Opener,
     tracefs: Arc<Tracefs>,
+}
+
+/// A perf event that is open.
+struct Open {
+    counter: Counter,
+    /// The key of the ring that it writes into.
+    ring: i32,
 }
 
 struct Probe {
@@ -114,8 +121,8 @@ impl PerfSource {
 
     /// Starts delivery of all subscriptions made so far.
     pub fn enable(&mut self) -> io::Result<()> {
-        for counter in &mut self.counters[self.enabled..] {
-            counter.enable()?;
+        for open in &mut self.counters[self.enabled..] {
+            open.counter.enable()?;
         }
         self.enabled = self.counters.len();
         Ok(())
@@ -123,7 +130,23 @@ impl PerfSource {
 
     /// Stops delivery. What happened before is still in the rings.
     pub fn disable(&mut self) -> io::Result<()> {
-        self.counters.iter_mut().try_for_each(Counter::disable)
+        self.counters.iter_mut().try_for_each(|open| open.counter.disable())
+    }
+
+    /// What was lost after the last record of each ring, up to `until`, ns of `CLOCK_MONOTONIC`. To be asked for when delivery has
+    /// stopped and all is drained. (Before Linux 6.0 the kernel does not tell.)
+    pub fn unreported_losses(&mut self, until: i64) -> Vec<Record> {
+        let mut lost: FxHashMap<i32, u64> = FxHashMap::default();
+        for Open { counter, ring } in &mut self.counters {
+            let data = counter.read_full().ok();
+            *lost.entry(*ring).or_default() += data.and_then(|data| data.lost()).unwrap_or(0);
+        }
+        let mode = self.mode();
+        let losses = self.rings.iter().filter_map(|(key, ring)| {
+            let cpu = if mode == Mode::PerThreadAndCpu { *key as u16 } else { 0 };
+            ring.unreported(*lost.get(key)?, until, cpu)
+        });
+        losses.collect()
     }
 
     fn subscribe(&mut self, origin: Origin, what: What, event_id: Option<u64>) -> Result<(), SubscribeError> {
@@ -135,9 +158,9 @@ impl PerfSource {
         };
         for (ring, cpu) in places {
             let counter = match self.rings.get(&ring) {
-                Some(ring) => {
+                Some(owner) => {
                     let counter = self.opener.open(origin, what, event_id, cpu)?;
-                    sys::set_output(&counter, ring).map_err(SubscribeError::Kernel)?;
+                    sys::set_output(&counter, owner).map_err(SubscribeError::Kernel)?;
                     counter
                 }
                 None => {
@@ -153,7 +176,7 @@ impl PerfSource {
                 sys::set_filter(&counter, filter).map_err(SubscribeError::Kernel)?;
             }
             self.subscriptions.insert(counter.id(), Subscription { origin, what });
-            self.counters.push(counter);
+            self.counters.push(Open { counter, ring });
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use perf_event::{
-    Builder, Clock, Counter, SampleFlag, Sampler,
+    Builder, Clock, Counter, ReadFormat, SampleFlag, Sampler,
     events::{Software, Tracepoint},
 };
 
@@ -96,6 +96,8 @@ pub(super) struct Opener {
     ring_bytes: usize,
     /// Whether the kernel can restrict inheritance to threads (since Linux 5.13).
     can_inherit_threads_only: std::cell::Cell<bool>,
+    /// Whether the kernel counts what each event lost (since Linux 6.0).
+    counts_losses: bool,
 }
 
 impl Opener {
@@ -127,6 +129,7 @@ impl Opener {
             base,
             ring_bytes,
             can_inherit_threads_only: true.into(),
+            counts_losses: Builder::new(Software::DUMMY).read_format(ReadFormat::LOST).build().is_ok(),
             options,
         })
     }
@@ -189,6 +192,9 @@ impl Opener {
         } else {
             let sample = SampleFlag::IDENTIFIER | SampleFlag::TID | SampleFlag::TIME | SampleFlag::CPU;
             builder.sample(sample | SampleFlag::RAW).sample_period(1);
+        }
+        if self.counts_losses {
+            builder.read_format(ReadFormat::LOST);
         }
         let threads_only = cpu.is_some() && !self.options.follow_processes;
         if threads_only && self.can_inherit_threads_only.get() {

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use perf_event::Sampler;
 
 use super::record::{self, Subscription};
-use crate::source::{Body, Record};
+use crate::source::{Body, Group, Origin, Record};
 
 /// Records taken from one ring at a time, so that a thread that writes as fast as we read does not keep the others waiting.
 const MAX_RECORDS: usize = 1 << 19;
@@ -15,11 +15,13 @@ pub(super) struct Ring {
     sampler: Sampler,
     /// Time of the last record read, ns of `CLOCK_MONOTONIC`.
     last_time: i64,
+    /// Lost records that were reported in the ring so far.
+    reported_lost: u64,
 }
 
 impl Ring {
     pub(super) fn new(sampler: Sampler, now: i64) -> Ring {
-        Ring { sampler, last_time: now }
+        Ring { sampler, last_time: now, reported_lost: 0 }
     }
 
     /// Appends what is there to `into`.
@@ -37,11 +39,26 @@ impl Ring {
             else {
                 continue;
             };
-            if !matches!(parsed.body, Body::Lost { .. }) {
-                self.last_time = parsed.time;
+            match parsed.body {
+                Body::Lost { records, .. } => self.reported_lost += records,
+                _ => self.last_time = parsed.time,
             }
             into.push(parsed);
         }
+    }
+
+    /// The loss after the last record in the ring, up to `until`, if of the `lost` records some have not been reported yet. The
+    /// kernel reports a loss with the next record that fits, so the last one never is.
+    pub(super) fn unreported(&self, lost: u64, until: i64, cpu: u16) -> Option<Record> {
+        let records = lost.checked_sub(self.reported_lost).filter(|records| *records > 0)?;
+        Some(Record {
+            time: until,
+            pid: 0,
+            tid: 0,
+            cpu,
+            origin: Origin { tid: 0, group: Group::Base },
+            body: Body::Lost { records, since: self.last_time.min(until) },
+        })
     }
 }
 

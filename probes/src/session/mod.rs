@@ -244,6 +244,8 @@ impl Session {
         // Twice, as the interface of a source asks for.
         self.drain()?;
         self.drain()?;
+        let losses = self.source.unreported_losses(end - 1);
+        self.sorter.pending().extend(losses);
         let records = self.sorter.take_until(end);
         self.pass(records, end, rows);
         self.insight.finish(end, &mut self.translator.roster, rows);
@@ -447,6 +449,9 @@ impl Session {
     }
 
     fn subscribe_thread(&mut self, tid: i32, base: bool, set: Option<u16>) -> Result<(), SubscribeError> {
+        let owned = |group| self.translator.owns(Origin { tid, group });
+        // After `execve` a thread still has the subscriptions of the program before.
+        let (base, set) = (base && !owned(Group::Base), set.filter(|set| !owned(Group::Probes(*set))));
         if base {
             self.source.subscribe_base(tid)?;
             self.translator.own(Origin { tid, group: Group::Base });

@@ -24,7 +24,7 @@ impl Seal {
             }
             self.last_time = row.event.time;
             match &row.detail {
-                Some(Detail::Lost(lost)) => self.pairing.observe_lost(lost.records),
+                Some(Detail::Lost(lost)) => self.pairing.observe_lost(lost),
                 _ => self.pairing.observe(&row.event),
             }
         }

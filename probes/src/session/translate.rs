@@ -85,6 +85,11 @@ impl Translator {
         self.owned.insert(origin);
     }
 
+    /// Whether a thread was subscribed to explicitly.
+    pub(crate) fn owns(&self, origin: Origin) -> bool {
+        self.owned.contains(&origin)
+    }
+
     /// Notes that from `time` on the probes of set `set` are in place for all threads of `pid`.
     pub(crate) fn arm(&mut self, pid: i32, set: u16, time: i64) {
         self.armed.insert((pid, set), time);
@@ -303,6 +308,8 @@ impl Translator {
             self.gils.retain(|&(of, _)| of != event.pid);
             if let Some(process) = self.roster.processes.get_mut(&event.pid) {
                 process.python = None;
+                // All others are gone, and this one is the main thread now.
+                process.threads = [event.tid].into_iter().collect();
                 process.detail = detail::Process {
                     parent: process.detail.parent,
                     command: process::command_line(event.pid),

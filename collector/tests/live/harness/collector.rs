@@ -74,16 +74,28 @@ impl Recording {
     /// Starts a command of gilscope that records, and waits until all probes are in place.
     #[track_caller]
     pub(crate) fn start(command: &mut Command) -> Recording {
-        let child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut recording = Recording::of(child);
+        let mut recording = Recording::begin(command);
+        recording.wait_for("recording ");
+        recording
+    }
+
+    /// Starts a command of gilscope that records.
+    #[track_caller]
+    pub(crate) fn begin(command: &mut Command) -> Recording {
+        Recording::of(command.stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Waits until it has said a line with `words`, after those that were waited for before.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, words: &str) {
         loop {
-            let Some(line) = recording.said.next() else {
-                panic!("gilscope ended: {:?}", recording.finish());
+            let Some(line) = self.said.next() else {
+                panic!("gilscope has ended instead of saying `{words}`: {}", self.before);
             };
-            recording.before.push_str(&line);
-            recording.before.push('\n');
-            if line.starts_with("recording ") {
-                return recording;
+            self.before.push_str(&line);
+            self.before.push('\n');
+            if line.contains(words) {
+                return;
             }
         }
     }

@@ -134,9 +134,14 @@ impl Trace {
         assert!(self.end_reason().is_some(), "the trace has no end");
         assert_eq!(self.check().lost, 0);
         assert_eq!(self.check().unpaired(), 0, "{:?}", self.check());
+        assert_eq!(self.pairing().check(), self.check(), "the check in the trace is not that of its rows");
+    }
+
+    /// The pairing check of the rows, without regard to losses.
+    pub(crate) fn pairing(&self) -> Pairing {
         let mut pairing = Pairing::new();
         self.events().for_each(|event| pairing.observe(event));
-        assert_eq!(pairing.check(), self.check(), "the check in the trace is not that of its rows");
+        pairing
     }
 
     /// Times never fall, and nothing is older than the start.
