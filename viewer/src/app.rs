@@ -104,6 +104,9 @@ impl App {
         match self.status() {
             None | Some(Status::Failed(_)) => true,
             Some(Status::Loading) => false,
+            Some(_) if self.session.as_ref().is_some_and(|session| session.read().model().events == 0) => {
+                true
+            }
             Some(_) => !self.timeline.is_moving() && self.worker.as_ref().is_some_and(Worker::is_settled),
         }
     }
