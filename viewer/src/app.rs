@@ -111,6 +111,16 @@ impl App {
         }
     }
 
+    /// Whether lanes are on the screen.
+    pub fn has_lanes(&self) -> bool {
+        self.timeline.drawn > 0
+    }
+
+    /// Length of the visible time, ns.
+    pub fn span_nanos(&self) -> i64 {
+        self.timeline.view.span()
+    }
+
     /// What is shown and selected, in one line each: for tests.
     pub fn describe(&self) -> String {
         let (timeline, start) = (&self.timeline, self.timeline.all.from);
