@@ -104,8 +104,21 @@ impl App {
         match self.status() {
             None | Some(Status::Failed(_)) => true,
             Some(Status::Loading) => false,
+            Some(_) if self.session.as_ref().is_some_and(|session| session.read().model().events == 0) => {
+                true
+            }
             Some(_) => !self.timeline.is_moving() && self.worker.as_ref().is_some_and(Worker::is_settled),
         }
+    }
+
+    /// Whether lanes are on the screen.
+    pub fn has_lanes(&self) -> bool {
+        self.timeline.drawn > 0
+    }
+
+    /// Length of the visible time, ns.
+    pub fn span_nanos(&self) -> i64 {
+        self.timeline.view.span()
     }
 
     /// What is shown and selected, in one line each: for tests.
