@@ -68,6 +68,9 @@ pub(crate) fn run(
     let began = Instant::now();
     let deadline = arguments.duration.map(|seconds| began + Duration::from_secs_f64(seconds));
     let mut line = StatusLine::new(&path, targets);
+    if session.mode() == Mode::PerThread {
+        say!("one perf event per thread: the first moments of threads that start meanwhile are missing");
+    }
     let reason = loop {
         let timeout = deadline.map_or(ROUND, |at| at.saturating_duration_since(Instant::now()).min(ROUND));
         let mut rows = Vec::new();

@@ -77,7 +77,9 @@ pub enum SubscribeError {
         source: io::Error,
     },
     /// No more descriptors.
-    #[error("more perf events than this process may open")]
+    #[error(
+        "more perf events are needed than this process may open: raise its limit (ulimit -Hn), or use --per-thread"
+    )]
     Descriptors(#[source] io::Error),
     /// Anything else.
     #[error("the kernel refused a perf event")]

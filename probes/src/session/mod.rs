@@ -177,8 +177,13 @@ impl Session {
     pub fn attach(&mut self, pid: i32) -> Result<(), AttachError> {
         let interpreter = Interpreter::of(pid)?;
         interpreter.check_traceable()?;
-        self.watch(pid)?;
-        self.adopt(pid, &interpreter)
+        self.watch(pid).and_then(|()| self.adopt(pid, &interpreter)).map_err(|error| match process::is_alive(
+            pid,
+        ) {
+            true => error,
+            // Whatever failed, it failed because the process ended meanwhile.
+            false => InterpreterError::NoSuchProcess { pid }.into(),
+        })
     }
 
     /// Adds a process that does not run Python yet: it is recorded as soon as it maps an interpreter.
@@ -336,8 +341,12 @@ impl Session {
                 let result = self
                     .subscribe_thread(tid, true, set)
                     .and_then(|()| self.source.enable().map_err(SubscribeError::Kernel));
-                if let Err(error) = result {
-                    warn!(tid, %error, "a new thread is not recorded");
+                match result {
+                    Ok(()) => {}
+                    Err(SubscribeError::Gone(_)) => {
+                        debug!(tid, "a new thread ended before it could be subscribed to")
+                    }
+                    Err(error) => warn!(tid, %error, "a new thread is not recorded"),
                 }
             }
         }
