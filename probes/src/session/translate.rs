@@ -160,7 +160,7 @@ impl Translator {
             Body::Fork { child_pid, child_tid } => self.translate_fork(at, child_pid, child_tid, rows),
             Body::Exit => self.translate_exit_of_thread(at, rows),
             Body::Name { name, exec } => self.translate_name(at, name, exec, rows),
-            Body::Map { path } if python.is_none() && path.contains("python") => {
+            Body::Map { path } if python.is_none() && may_hold_interpreter(&path) => {
                 self.requests.push(Request::Interpreter(pid));
             }
             _ => {}
@@ -323,6 +323,12 @@ impl Translator {
             rows.push(Row::of(event, news));
         }
     }
+}
+
+/// Whether a mapped file may be an interpreter, by its name. Extension modules, which are named after one, are not.
+fn may_hold_interpreter(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.starts_with("libpython") || name.starts_with("python")
 }
 
 fn kind_of(site: SiteKind) -> Kind {
