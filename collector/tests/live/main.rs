@@ -8,6 +8,7 @@
 
 mod bad_outputs;
 mod bad_targets;
+mod children;
 mod endings;
 mod ground_truth;
 mod harness;
