@@ -12,3 +12,5 @@ mod children;
 mod endings;
 mod ground_truth;
 mod harness;
+mod pyarrow;
+mod target_unharmed;
