@@ -1,6 +1,6 @@
 //! However a recording ends, the target goes on unharmed, nothing is left in the kernel, and the file is good.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use gilscope_trace::{Event, Kind, Reader};
 use rustix::process::Signal;
@@ -293,7 +293,6 @@ fn a_standard_error_that_nobody_reads_does_not_harm_the_file() {
     let trace = Trace::read(&output(&puppet));
     trace.assert_sound();
     assert_eq!(sends(&trace, puppet.pid), 10);
-    assert_eq!(fs::metadata(output(&puppet)).unwrap().len() > 0, true);
 }
 
 /// As people write large numbers: `12,345`.
@@ -301,7 +300,7 @@ fn with_commas(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

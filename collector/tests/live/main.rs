@@ -8,6 +8,9 @@
 
 mod bad_outputs;
 mod bad_targets;
+mod children;
 mod endings;
 mod ground_truth;
 mod harness;
+mod pyarrow;
+mod target_unharmed;

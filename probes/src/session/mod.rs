@@ -175,13 +175,13 @@ impl Session {
 
     /// Adds a process that runs Python. Its events are recorded from [`Session::start`] on.
     pub fn attach(&mut self, pid: i32) -> Result<(), AttachError> {
+        let seen = monotonic_nanos();
         let interpreter = Interpreter::of(pid)?;
         interpreter.check_traceable()?;
-        self.watch(pid).and_then(|()| self.adopt(pid, &interpreter)).map_err(|error| match process::is_alive(
-            pid,
-        ) {
+        let result = self.watch(pid).and_then(|()| self.adopt(pid, &interpreter, seen));
+        // Whatever failed, it failed because the process ended meanwhile.
+        result.map_err(|error| match process::is_alive(pid) {
             true => error,
-            // Whatever failed, it failed because the process ended meanwhile.
             false => InterpreterError::NoSuchProcess { pid }.into(),
         })
     }
@@ -386,6 +386,7 @@ impl Session {
         if process.python.is_some() {
             return;
         }
+        let seen = monotonic_nanos();
         let interpreter = match Interpreter::of(pid) {
             Ok(interpreter) => interpreter,
             Err(error) => {
@@ -395,7 +396,7 @@ impl Session {
         };
         let result = interpreter.check_traceable().map_err(AttachError::from);
         let result = result
-            .and_then(|()| self.adopt(pid, &interpreter))
+            .and_then(|()| self.adopt(pid, &interpreter, seen))
             .and_then(|()| self.source.enable().map_err(|error| SubscribeError::Kernel(error).into()));
         match result {
             Ok(()) => {
@@ -412,8 +413,8 @@ impl Session {
         }
     }
 
-    /// Sets the probes of a process whose interpreter is known.
-    fn adopt(&mut self, pid: i32, interpreter: &Interpreter) -> Result<(), AttachError> {
+    /// Sets the probes of a process whose interpreter is known, as it was at the time `seen`.
+    fn adopt(&mut self, pid: i32, interpreter: &Interpreter, seen: i64) -> Result<(), AttachError> {
         let set = match self.sets.iter().position(|set| set.file_id == interpreter.file_id) {
             Some(set) => set,
             None => {
@@ -432,7 +433,7 @@ impl Session {
             process.detail.interpreter = Some(interpreter.path.to_string_lossy().into_owned());
             process.detail.sites = Some(found_by_name(probes.sites.found_by).to_owned());
             let interpreter = Arc::new(interpreter.clone());
-            process.python = Some(Python { set: set as u16, interpreter, _probes: probes });
+            process.python = Some(Python { set: set as u16, interpreter, seen, _probes: probes });
         }
         Ok(())
     }

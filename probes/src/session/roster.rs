@@ -26,6 +26,8 @@ pub(crate) struct Python {
     pub(crate) set: u16,
     /// The interpreter itself.
     pub(crate) interpreter: Arc<Interpreter>,
+    /// When the process was looked at to find it, ns of the trace clock. It is of the program that ran then.
+    pub(crate) seen: i64,
     /// Held so that a set lives as long as somebody uses it.
     pub(crate) _probes: SharedSet,
 }

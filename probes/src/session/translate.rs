@@ -250,7 +250,7 @@ impl Translator {
             if !self.follow_processes {
                 return;
             }
-            self.fork_process(parent.pid, child_pid);
+            self.fork_process(parent.pid, child_pid, parent.time);
             if let Some(child) = self.roster.processes.get(&child_pid)
                 && child.python.is_some()
             {
@@ -268,16 +268,18 @@ impl Translator {
     }
 
     /// A forked process is a copy: same program, same interpreter, same probes.
-    fn fork_process(&mut self, parent: i32, child: i32) {
+    fn fork_process(&mut self, parent: i32, child: i32, time: i64) {
         let Some(process) = self.roster.processes.get(&parent) else {
             return;
         };
         let mut copy = Process { threads: FxHashSet::default(), ..process.clone() };
         copy.detail.parent = parent;
-        if let Some(Python { set, .. }) = copy.python
-            && let Some(&armed) = self.armed.get(&(parent, set))
-        {
-            self.armed.insert((child, set), armed);
+        if let Some(Python { set, seen, .. }) = &mut copy.python {
+            // The child may have become another program by the time its parent was looked at.
+            *seen = time.min(*seen);
+            if let Some(&armed) = self.armed.get(&(parent, *set)) {
+                self.armed.insert((child, *set), armed);
+            }
         }
         self.roster.processes.insert(child, copy);
     }
@@ -303,7 +305,9 @@ impl Translator {
 
     fn translate_name(&mut self, at: impl Fn(Kind) -> Event, name: String, exec: bool, rows: &mut Vec<Row>) {
         let event = at(Kind::Thread);
-        if exec {
+        let python = self.roster.processes.get(&event.pid).and_then(|process| process.python.as_ref());
+        // An interpreter that was found after this `execve` is that of the new program: two in quick succession.
+        if exec && python.is_none_or(|python| python.seen <= event.time) {
             self.descriptors.forget_process(event.pid);
             self.gils.retain(|&(of, _)| of != event.pid);
             if let Some(process) = self.roster.processes.get_mut(&event.pid) {

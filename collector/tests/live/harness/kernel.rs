@@ -14,8 +14,8 @@ use rustix::{
 /// The names of the probes that the collector `pid` has defined and not removed.
 pub(crate) fn named_probes_of(pid: i32) -> Vec<String> {
     let ours = format!("p:gilscope/c{pid}_");
-    let names = uprobe_events().lines().filter(|line| line.starts_with(&ours)).map(str::to_owned).collect();
-    names
+    let events = uprobe_events();
+    events.lines().filter(|line| line.starts_with(&ours)).map(str::to_owned).collect()
 }
 
 /// The kernel's list of named uprobes, through a mount that nobody else sees.
@@ -64,15 +64,17 @@ impl Code {
         Code(mappings)
     }
 
-    /// The bytes of `other` where it differs from this one, with their addresses.
+    /// The bytes of `other` where it differs from this one, with their addresses. Libraries loaded since are not looked at.
     pub(crate) fn changes(&self, other: &Code) -> Vec<(u64, u8)> {
         let mut changes = Vec::new();
-        assert_eq!(self.0.len(), other.0.len(), "a mapping came or went");
-        for ((start, before), (other_start, after)) in self.0.iter().zip(&other.0) {
-            assert_eq!(start, other_start);
-            let differing =
-                before.iter().zip(after).zip(*start..).filter(|((before, after), _)| before != after);
-            changes.extend(differing.map(|((_, after), address)| (address, *after)));
+        for (start, before) in &self.0 {
+            let Some((_, after)) = other.0.iter().find(|(other_start, _)| other_start == start) else {
+                continue;
+            };
+            let bytes = before.iter().zip(after).zip(*start..);
+            changes.extend(
+                bytes.filter(|((old, new), _)| old != new).map(|((_, new), address)| (address, *new)),
+            );
         }
         changes
     }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write,
-    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -66,6 +66,11 @@ impl Puppet {
     /// Asks the puppet whether it is well: it answers, and its threads still hand the GIL to one another.
     pub(crate) fn assert_well(&mut self) {
         assert_eq!(self.ask(json!({"cmd": "handovers", "n": 20}))["handovers"], 20);
+    }
+
+    /// The standard error of the command that started it, if that was to be read.
+    pub(crate) fn take_errors(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
     }
 
     /// Ends it in order.
