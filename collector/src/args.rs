@@ -107,8 +107,11 @@ impl RecordingArguments {
 #[derive(Args, Debug)]
 pub(crate) struct AttachArguments {
     /// Process to record; may be given several times.
-    #[arg(short, long = "pid", value_name = "PID", required = true, value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(short, long = "pid", value_name = "PID", required_unless_present = "dask", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) pids: Vec<i32>,
+    /// Record every scheduler, nanny and worker of Dask on this machine into one trace.
+    #[arg(long)]
+    pub(crate) dask: bool,
     #[command(flatten)]
     pub(crate) recording: RecordingArguments,
 }

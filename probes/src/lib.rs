@@ -7,6 +7,7 @@
 //! - [`source`] is the small interface behind which records come from; [`perf`] and [`tracefs`] are the source of today.
 //! - [`descriptors`], [`process`], [`syscalls`], [`clock`] tell what the records are about.
 //! - [`python`] looks into the process's memory, without pausing it: names of threads, Python stacks.
+//! - [`frameworks`] finds the processes of a Dask cluster and says what each is.
 //! - [`session`] joins them into a recording. [`checkup`] says beforehand whether there could be one.
 
 #![deny(unsafe_code)]
@@ -14,6 +15,7 @@
 pub mod checkup;
 pub mod clock;
 pub mod descriptors;
+pub mod frameworks;
 pub mod interpreter;
 mod memory;
 pub mod perf;

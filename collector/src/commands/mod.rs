@@ -1,6 +1,7 @@
 //! The commands, a room each.
 
 mod attach;
+mod dask;
 mod doctor;
 mod record;
 pub(crate) mod view;

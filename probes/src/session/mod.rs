@@ -199,6 +199,14 @@ impl Session {
         Ok(())
     }
 
+    /// Says what an attached process is to a framework, and where it listens, for the trace to tell. Before [`Session::start`].
+    pub fn label(&mut self, pid: i32, role: &str, address: Option<&str>) {
+        if let Some(process) = self.translator.roster.processes.get_mut(&pid) {
+            process.detail.role = Some(role.to_owned());
+            process.detail.address = address.map(str::to_owned);
+        }
+    }
+
     /// Starts delivery. Returns the moment from which on all probes are in place, ns of the trace clock.
     pub fn start(&mut self) -> io::Result<i64> {
         self.source.enable()?;
