@@ -116,6 +116,7 @@ pub(crate) fn simulate(programs: &[Program], lost: Option<(i64, i64)>) -> Vec<u8
     // What happens at once in the simulation is told in the order of time.
     events.sort_by_key(|event| event.time);
     let mut told = lost.is_none();
+    let last = events.last().map_or(START, |event| event.time);
     for event in events {
         if let Some((from, until)) = lost {
             let (from, until) = (START + from, START + until);
@@ -130,6 +131,8 @@ pub(crate) fn simulate(programs: &[Program], lost: Option<(i64, i64)>) -> Vec<u8
         }
         writer.push(event).unwrap();
     }
+    let end = detail::End { reason: "duration".into() };
+    writer.push_detail(Event::new(last, Kind::End, 0, 0), &end.into()).unwrap();
     writer.finish().unwrap()
 }
 
@@ -379,8 +382,8 @@ impl<'a> Simulation<'a> {
         self.actors[place].age += 1;
         self.tell(now, Kind::Acquire, place);
         let left = self.actors[place].left;
+        self.actors[place].since = now;
         if left > 0 {
-            self.actors[place].since = now;
             self.schedule(now + left, place, What::Done);
         } else {
             self.done(now + 300, place);
@@ -409,7 +412,9 @@ impl<'a> Simulation<'a> {
     /// A waiter asks for the GIL; the holder lets go at once and waits in its turn.
     fn timeout(&mut self, now: i64, place: usize) {
         let process = self.programs[place].process;
-        let Some(holder) = self.holders[process] else {
+        // Nobody has it, or somebody is just getting it: the wait begins anew.
+        let holder = self.holders[process].filter(|&holder| self.actors[holder].since < now);
+        let Some(holder) = holder else {
             return self.schedule(now + INTERVAL, place, What::Timeout);
         };
         self.tell(now, Kind::Wait, place);
