@@ -100,6 +100,15 @@ pub(crate) fn crowd(threads: usize, duration: i64) -> Vec<u8> {
     simulate(&programs, None)
 }
 
+/// A thread that hardly does anything, for as long as wanted.
+pub(crate) fn sleepy(duration: i64) -> Vec<u8> {
+    let steps = &[Step::Compute(2_000_000), Step::Away(duration / 400)];
+    simulate(
+        &[Program::new("MainThread", 0, duration, steps), Program::new("other", 0, duration, steps)],
+        None,
+    )
+}
+
 /// One thread alone.
 pub(crate) fn alone(duration: i64) -> Vec<u8> {
     simulate(&[Program::new("MainThread", 0, duration, SERVER)], None)
@@ -233,6 +242,9 @@ enum What {
     Look,
 }
 
+/// When, in which order, to which thread, what, and at which age of the thread it was due.
+type Due = (i64, u64, usize, What, u64);
+
 struct Actor {
     step: usize,
     /// What is left of a computation that was interrupted.
@@ -248,7 +260,7 @@ struct Simulation<'a> {
     actors: Vec<Actor>,
     holders: Vec<Option<usize>>,
     waiters: Vec<VecDeque<usize>>,
-    queue: BinaryHeap<Reverse<(i64, u64, usize, What, u64)>>,
+    queue: BinaryHeap<Reverse<Due>>,
     sequence: u64,
     noise: u64,
     events: Vec<Event>,
@@ -441,6 +453,7 @@ impl<'a> Simulation<'a> {
             let sample = self.event(now, Kind::Sample, place).with_value(i64::from(!spins));
             self.events.push(sample);
         }
-        self.schedule(now + 20_000_000, place, What::Look);
+        let period = 20_000_000.max((program.end - program.begin) / 500);
+        self.schedule(now + period, place, What::Look);
     }
 }
