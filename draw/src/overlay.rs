@@ -45,10 +45,13 @@ fn stall(scene: &Scene<'_>, index: u32, layer: &mut Layer) {
         let at = scene.x(stall.release);
         if (0.0..scene.width).contains(&at) {
             layer.rect(at - 0.5, y - 5.0, 1.0, h + 10.0, color);
-            // The way from the release to the wait, where there is room for words.
-            let way = x - at;
-            let text = format!("released {} before", time::duration(stall.start - stall.release));
-            layer.label_within([at + 3.0, y - 7.0], Anchor::Left, &text, way.max(120.0), 11.0, color);
+            // Words only where the stall itself can be told from its neighbours.
+            if w > 60.0 {
+                let text = format!("released {} before", time::duration(stall.start - stall.release));
+                let width = crate::text::width(&text, 11.0) + 8.0;
+                layer.rect(at - 4.0, y - 15.0, width, 14.0, scene.palette.background.alpha(0.85));
+                layer.label([at, y - 8.0], Anchor::Left, text, 11.0, color);
+            }
         }
     }
     let Some(gil) = scene.model.gils.get(stall.gil as usize) else {
@@ -78,8 +81,12 @@ fn stall(scene: &Scene<'_>, index: u32, layer: &mut Layer) {
         if arrows > MAX_ARROWS {
             break;
         }
-        let below = holder_y > y;
-        let (start, end) = if below { (y + h, holder_y) } else { (y, holder_y + holder_h) };
+        // From inside the one bar into the other: between neighbours there would be no room for an arrow.
+        let (start, end) = if holder_y > y {
+            (y + h * 0.7, holder_y + holder_h * 0.4)
+        } else {
+            (y + h * 0.3, holder_y + holder_h * 0.6)
+        };
         layer.arrow([at, start], [at, end], 1.5, color);
         if let Some((x, w)) = scene.stretch(hold.start, hold.end) {
             layer.outline(x, holder_y, w.max(1.0), holder_h, 1.5, color.alpha(0.8));

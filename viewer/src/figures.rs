@@ -1,8 +1,11 @@
 //! Figures of a range of time, computed off the window's thread: the report, the heat of the overview, counters over time.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    mpsc::{Receiver, Sender, channel},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::{Duration, Instant},
 };
 
 use gilscope_analysis::{Model, NONE, Query, Report, summarize};
@@ -14,6 +17,9 @@ use crate::open::{Session, Wake};
 const STEPS: usize = 240;
 /// Longest stalls that are listed.
 const TOP: usize = 50;
+
+/// Longest rest between two computations.
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// What the figures are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +93,7 @@ impl Worker {
 fn work(session: &Session, asked: &Receiver<Wanted>, out: &Mutex<Option<Arc<Figures>>>, wake: &Wake) {
     let mut last: Option<Arc<Figures>> = None;
     while let Ok(mut wanted) = asked.recv() {
+        let begin = Instant::now();
         // Only the latest counts.
         while let Ok(newer) = asked.try_recv() {
             wanted = newer;
@@ -111,6 +118,8 @@ fn work(session: &Session, asked: &Receiver<Wanted>, out: &Mutex<Option<Arc<Figu
         last = Some(figures.clone());
         *out.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
         wake();
+        // A trace that grows asks anew with every batch: half of the time is left to others.
+        std::thread::sleep(begin.elapsed().min(LONGEST_REST));
     }
 }
 

@@ -197,3 +197,22 @@ fn no_command_brings_the_window_down_whatever_is_shown() {
         }
     }
 }
+
+#[test]
+fn a_trace_of_a_millisecond_of_ten_hours_or_of_two_thousand_threads_is_usable() {
+    let hours = 10 * 3600 * SECOND;
+    for (trace, threads, length) in [
+        (workload::alone(SECOND / 1000), 1, SECOND / 1000),
+        (workload::sleepy(hours), 2, hours),
+        (workload::crowd(2000, SECOND / 10), 2000, SECOND / 10),
+    ] {
+        let (mut window, _file) = window_with(&trace);
+        let (from, until) = view(&window);
+        assert_eq!(from, 0);
+        assert!((until - length).abs() < length / 4 + 1_000_000, "{until} of {length}");
+        assert_eq!(line(&window, "rows"), threads.to_string());
+        for key in [Key::W, Key::W, Key::D, Key::Period, Key::F, Key::Home, Key::N, Key::T] {
+            press(&mut window, key);
+        }
+    }
+}

@@ -100,6 +100,15 @@ pub(crate) fn crowd(threads: usize, duration: i64) -> Vec<u8> {
     simulate(&programs, None)
 }
 
+/// A thread that hardly does anything, for as long as wanted.
+pub(crate) fn sleepy(duration: i64) -> Vec<u8> {
+    let steps = &[Step::Compute(2_000_000), Step::Away(duration / 400)];
+    simulate(
+        &[Program::new("MainThread", 0, duration, steps), Program::new("other", 0, duration, steps)],
+        None,
+    )
+}
+
 /// One thread alone.
 pub(crate) fn alone(duration: i64) -> Vec<u8> {
     simulate(&[Program::new("MainThread", 0, duration, SERVER)], None)
@@ -116,6 +125,7 @@ pub(crate) fn simulate(programs: &[Program], lost: Option<(i64, i64)>) -> Vec<u8
     // What happens at once in the simulation is told in the order of time.
     events.sort_by_key(|event| event.time);
     let mut told = lost.is_none();
+    let last = events.last().map_or(START, |event| event.time);
     for event in events {
         if let Some((from, until)) = lost {
             let (from, until) = (START + from, START + until);
@@ -130,6 +140,8 @@ pub(crate) fn simulate(programs: &[Program], lost: Option<(i64, i64)>) -> Vec<u8
         }
         writer.push(event).unwrap();
     }
+    let end = detail::End { reason: "duration".into() };
+    writer.push_detail(Event::new(last, Kind::End, 0, 0), &end.into()).unwrap();
     writer.finish().unwrap()
 }
 
@@ -230,6 +242,9 @@ enum What {
     Look,
 }
 
+/// When, in which order, to which thread, what, and at which age of the thread it was due.
+type Due = (i64, u64, usize, What, u64);
+
 struct Actor {
     step: usize,
     /// What is left of a computation that was interrupted.
@@ -245,7 +260,7 @@ struct Simulation<'a> {
     actors: Vec<Actor>,
     holders: Vec<Option<usize>>,
     waiters: Vec<VecDeque<usize>>,
-    queue: BinaryHeap<Reverse<(i64, u64, usize, What, u64)>>,
+    queue: BinaryHeap<Reverse<Due>>,
     sequence: u64,
     noise: u64,
     events: Vec<Event>,
@@ -379,8 +394,8 @@ impl<'a> Simulation<'a> {
         self.actors[place].age += 1;
         self.tell(now, Kind::Acquire, place);
         let left = self.actors[place].left;
+        self.actors[place].since = now;
         if left > 0 {
-            self.actors[place].since = now;
             self.schedule(now + left, place, What::Done);
         } else {
             self.done(now + 300, place);
@@ -409,7 +424,9 @@ impl<'a> Simulation<'a> {
     /// A waiter asks for the GIL; the holder lets go at once and waits in its turn.
     fn timeout(&mut self, now: i64, place: usize) {
         let process = self.programs[place].process;
-        let Some(holder) = self.holders[process] else {
+        // Nobody has it, or somebody is just getting it: the wait begins anew.
+        let holder = self.holders[process].filter(|&holder| self.actors[holder].since < now);
+        let Some(holder) = holder else {
             return self.schedule(now + INTERVAL, place, What::Timeout);
         };
         self.tell(now, Kind::Wait, place);
@@ -436,6 +453,7 @@ impl<'a> Simulation<'a> {
             let sample = self.event(now, Kind::Sample, place).with_value(i64::from(!spins));
             self.events.push(sample);
         }
-        self.schedule(now + 20_000_000, place, What::Look);
+        let period = 20_000_000.max((program.end - program.begin) / 500);
+        self.schedule(now + period, place, What::Look);
     }
 }

@@ -22,6 +22,7 @@ impl Timeline {
         let palette = Palette::of(settings.theme());
         let area = ui.available_rect_before_wrap();
         ui.allocate_rect(area, Sense::hover());
+        ui.painter().rect_filled(area, 0.0, crate::theme::color(palette.background));
         let model = trace.model();
         if model.events == 0 {
             ui.put(area, egui::Label::new("Nothing has been recorded yet."));
