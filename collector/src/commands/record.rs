@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::Context;
-use gilscope_probes::session::Session;
+use gilscope_probes::session::{Follow, Session};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -75,7 +75,9 @@ fn wait(child: &mut Child, signals: &Signals) -> anyhow::Result<ExitStatus> {
 fn prepare(pid: i32, arguments: &RecordArguments) -> anyhow::Result<Session> {
     let mut options = session_options(&arguments.recording);
     // A shim may start the interpreter as a child.
-    options.follow_processes = true;
+    if options.follow == Follow::None {
+        options.follow = Follow::First;
+    }
     let mut session = Session::new(&[pid], options)?;
     session.watch(pid)?;
     Ok(session)

@@ -18,7 +18,7 @@ use gilscope_probes::{
     perf::{Mode, SubscribeError},
     process::online_cpus,
     python::NO_NATIVE_FRAMES,
-    session::{AttachError, Session, SessionOptions, StackOptions, Status},
+    session::{AttachError, Follow, Session, SessionOptions, StackOptions, Status},
 };
 use gilscope_trace::Header;
 
@@ -40,7 +40,7 @@ pub(crate) fn check(arguments: &RecordingArguments) -> anyhow::Result<()> {
 pub(crate) fn session_options(arguments: &RecordingArguments) -> SessionOptions {
     SessionOptions {
         syscalls: arguments.syscalls,
-        follow_processes: arguments.children,
+        follow: if arguments.children { Follow::All } else { Follow::None },
         thread_states: arguments.probe_threadstates,
         stacks: StackOptions {
             hz: (!arguments.no_stacks).then_some(arguments.stacks),

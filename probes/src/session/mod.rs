@@ -55,13 +55,25 @@ const EAGER_ROUND: Duration = Duration::from_millis(2);
 /// How long after a sign of it (a fork, an `execve`) that is expected.
 const EAGER: Duration = Duration::from_secs(1);
 
+/// Which processes that the targets make are recorded too.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Follow {
+    /// None.
+    #[default]
+    None,
+    /// The first that runs Python, for a target that starts its interpreter as a child, as shims do.
+    First,
+    /// All.
+    All,
+}
+
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
     /// Which system calls.
     pub syscalls: SyscallSet,
-    /// Whether processes that the targets make are recorded too.
-    pub follow_processes: bool,
+    /// Which processes that the targets make are recorded too.
+    pub follow: Follow,
     /// Whether thread states made and destroyed are recorded.
     pub thread_states: bool,
     /// Whether Python stacks are sampled.
@@ -140,7 +152,7 @@ impl Session {
         let mode = options.mode.unwrap_or_else(|| fitting_mode(pids, raise_descriptor_limit()));
         let perf = PerfOptions {
             mode,
-            follow_processes: options.follow_processes,
+            follow_processes: options.follow != Follow::None,
             syscall_enters: options.syscalls.enters(),
             syscall_exits: options.syscalls.exits(),
             ring_bytes: options.ring_bytes,
@@ -149,7 +161,7 @@ impl Session {
         Ok(Session {
             source: PerfSource::new(tracefs, perf)?,
             sets: Vec::new(),
-            translator: Translator::new(options.syscalls, options.follow_processes, inherits),
+            translator: Translator::new(options.syscalls, options.follow, inherits),
             insight: Insight::start(options.stacks).map_err(SubscribeError::Kernel)?,
             sorter: Sorter::default(),
             seal: Seal::default(),
@@ -391,7 +403,8 @@ impl Session {
         let Some(process) = self.translator.roster.processes.get(&pid) else {
             return;
         };
-        if process.python.is_some() {
+        let has_first = || self.translator.roster.processes.values().any(|process| process.python.is_some());
+        if process.python.is_some() || (self.options.follow == Follow::First && has_first()) {
             return;
         }
         let seen = monotonic_nanos();

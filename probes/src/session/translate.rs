@@ -12,7 +12,7 @@ use gilscope_trace::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    Row,
+    Follow, Row,
     insight::Insight,
     probe_set::{Role, gil_of},
     roster::{Process, Python, Roster},
@@ -59,12 +59,12 @@ pub(crate) struct Translator {
     gils: FxHashSet<(i32, u64)>,
     pub(crate) requests: Vec<Request>,
     syscalls: SyscallSet,
-    follow_processes: bool,
+    follow: Follow,
     inherits: bool,
 }
 
 impl Translator {
-    pub(crate) fn new(syscalls: SyscallSet, follow_processes: bool, inherits: bool) -> Translator {
+    pub(crate) fn new(syscalls: SyscallSet, follow: Follow, inherits: bool) -> Translator {
         Translator {
             roster: Roster::default(),
             roles: Vec::new(),
@@ -75,7 +75,7 @@ impl Translator {
             gils: FxHashSet::default(),
             requests: Vec::new(),
             syscalls,
-            follow_processes,
+            follow,
             inherits,
         }
     }
@@ -247,7 +247,9 @@ impl Translator {
         let parent = at(Kind::ThreadStart);
         let start = Event { pid: child_pid, tid: child_tid, value: i64::from(parent.tid), ..parent };
         if child_pid != parent.pid {
-            if !self.follow_processes {
+            let parent_has_python =
+                self.roster.processes.get(&parent.pid).is_some_and(|process| process.python.is_some());
+            if self.follow == Follow::None || (self.follow == Follow::First && parent_has_python) {
                 return;
             }
             self.fork_process(parent.pid, child_pid, parent.time);
