@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use gilscope_trace::{Detail, Event, Kind};
+use gilscope_trace::{Detail, Kind};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -15,13 +15,6 @@ use super::harness::{
     Lines, Puppet, Python, Recording, Trace, any_python, begin, folder, gilscope, pythons, recorded, run,
     skip, skip_optional,
 };
-
-const SENDTO: i16 = 44;
-
-fn sends(trace: &Trace, pid: i32) -> usize {
-    let is_send = |event: &&Event| event.kind == Kind::SyscallEnter && event.nr == SENDTO && event.pid == pid;
-    trace.events().filter(is_send).count()
-}
 
 /// An interpreter of another version than `python`, which can be started by its path alone.
 fn another(python: &Python) -> Option<&'static Python> {
@@ -45,7 +38,7 @@ fn a_forked_child_is_recorded_from_its_first_moment() {
             child as i32
         });
         trace.assert_sound();
-        assert_eq!((sends(&trace, puppet.pid), sends(&trace, child)), (20, 40), "{}", python.version);
+        assert_eq!((trace.sends(puppet.pid), trace.sends(child)), (20, 40), "{}", python.version);
         let known = trace.details().find_map(|(event, detail)| match detail {
             Detail::Process(process) if event.pid == child => Some(process),
             _ => None,
@@ -86,7 +79,7 @@ fn a_spawned_interpreter_is_recorded_also_one_of_another_version() {
     recording.stop().assert_success();
     let trace = Trace::read(&output);
     trace.assert_sound();
-    assert_eq!((sends(&trace, same as i32), sends(&trace, spawned as i32)), (30, 40));
+    assert_eq!((trace.sends(same as i32), trace.sends(spawned as i32)), (30, 40));
     let versions = trace.python_versions();
     for expected in
         [(puppet.pid, &python.version[..]), (same as i32, &python.version), (spawned as i32, &other.version)]
@@ -111,7 +104,7 @@ fn interpreters_of_several_versions_share_a_trace() {
     trace.assert_sound();
     assert_eq!(trace.header.targets.len(), pids.len());
     for (place, (python, &pid)) in pythons().iter().zip(&pids).enumerate() {
-        assert_eq!(sends(&trace, pid), 10 + place, "{}", python.version);
+        assert_eq!(trace.sends(pid), 10 + place, "{}", python.version);
         assert!(trace.python_versions().contains(&(pid, &python.version[..])), "{}", python.version);
     }
     puppets.iter_mut().for_each(Puppet::assert_well);
@@ -139,7 +132,7 @@ fn record_through(name: &str, start: &[&Path], environment: &[(&str, &Path)], ex
     assert!(puppet.end().success(), "{name}: {}", said.rest());
     let trace = Trace::read(&output);
     trace.assert_sound();
-    assert_eq!(sends(&trace, pid), 25, "{name}");
+    assert_eq!(trace.sends(pid), 25, "{name}");
     assert_eq!(trace.end_reason(), Some("command ended"), "{name}");
     assert_eq!(trace.python_versions().last(), Some(&(pid, &expected.version[..])), "{name}");
 }

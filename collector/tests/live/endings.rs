@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use gilscope_trace::{Event, Kind, Reader};
+use gilscope_trace::{Kind, Reader};
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::harness::{
-    Lines, Puppet, Recording, Trace, any_python, begin, ended, folder, gilscope,
+    Lines, Puppet, Recording, Trace, any_python, begin, ended, gilscope,
     kernel::{Code, named_probes_of},
-    pythons, recorded, run,
+    recorded, run,
 };
 
 const SENDTO: i16 = 44;
@@ -17,11 +17,6 @@ const NOTHING: [&str; 0] = [];
 
 fn output(puppet: &Puppet) -> PathBuf {
     puppet.folder.path().join("trace.gilscope")
-}
-
-fn sends(trace: &Trace, pid: i32) -> usize {
-    let is_send = |event: &&Event| event.kind == Kind::SyscallEnter && event.nr == SENDTO && event.pid == pid;
-    trace.events().filter(is_send).count()
 }
 
 #[test]
@@ -37,7 +32,7 @@ fn signals_finish_the_file() {
         let trace = Trace::read(&output(&puppet));
         trace.assert_sound();
         assert_eq!(trace.end_reason(), Some("interrupted"));
-        assert_eq!(sends(&trace, puppet.pid), 50);
+        assert_eq!(trace.sends(puppet.pid), 50);
         let acquisitions = trace.check().acquisitions;
         assert!(
             ended.said.contains(&format!("{acquisitions} acquisitions, 0 unpaired, 0 records lost")),
@@ -79,7 +74,7 @@ fn a_killed_collector_leaves_no_breakpoints_and_a_readable_file() {
     assert!(!before.changes(&Code::of(puppet.pid)).is_empty(), "there are breakpoints while it records");
     // A batch is written at least every 250 ms.
     while !Reader::open(&output(&puppet))
-        .is_ok_and(|_| sends(&Trace::read(&output(&puppet)), puppet.pid) >= 100)
+        .is_ok_and(|_| Trace::read(&output(&puppet)).sends(puppet.pid) >= 100)
     {
         puppet.ask(json!({"cmd": "sends", "n": 10}));
     }
@@ -88,7 +83,7 @@ fn a_killed_collector_leaves_no_breakpoints_and_a_readable_file() {
     puppet.assert_well();
     let trace = Trace::read(&output(&puppet));
     assert!(!trace.complete && trace.end_reason().is_none());
-    assert!(sends(&trace, puppet.pid) >= 100);
+    assert!(trace.sends(puppet.pid) >= 100);
     trace.assert_in_order();
     assert_eq!(trace.pairing().check().unpaired(), 0);
     // Its named probes could not be removed by anybody. The next collector does.
@@ -99,125 +94,34 @@ fn a_killed_collector_leaves_no_breakpoints_and_a_readable_file() {
 }
 
 #[test]
-fn a_target_that_exits_or_is_killed_ends_the_recording() {
-    let Some(_turn) = begin("a_target_that_exits_or_is_killed_ends_the_recording") else { return };
-    for killed in [false, true] {
-        let mut puppet = Puppet::start(any_python());
-        let (pid, folder) = (puppet.pid, folder());
-        let output = folder.path().join("trace");
-        puppet.ask(json!({"cmd": "threads", "n": 5}));
-        let recording = Recording::attach(&[pid], &output, &NOTHING);
-        puppet.ask(json!({"cmd": "sends", "n": 30}));
-        if killed {
-            puppet.kill();
-        } else {
-            assert!(puppet.end().success());
-        }
-        let ended = recording.finish();
-        ended.assert_success();
-        let trace = Trace::read(&output);
-        trace.assert_sound();
-        assert_eq!(trace.end_reason(), Some("target exited"));
-        assert_eq!(sends(&trace, pid), 30);
-        assert_eq!(
-            trace.events().filter(|event| event.kind == Kind::ThreadExit).count(),
-            6,
-            "main and five parked"
-        );
-        assert_eq!(trace.events().filter(|event| event.kind == Kind::ProcessEnd).count(), 1);
-    }
-}
-
-#[test]
-fn one_target_of_two_that_exits_does_not_end_the_recording() {
-    let Some(_turn) = begin("one_target_of_two_that_exits_does_not_end_the_recording") else { return };
-    let (first, mut second) = (Puppet::start(any_python()), Puppet::start(any_python()));
-    let (one, two) = (first.pid, second.pid);
-    let recording = Recording::attach(&[one, two], &output(&second), &NOTHING);
-    first.end();
-    second.ask(json!({"cmd": "sends", "n": 20}));
-    recording.stop().assert_success();
-    let trace = Trace::read(&output(&second));
-    trace.assert_sound();
-    assert_eq!(sends(&trace, two), 20);
-    let gone: Vec<i32> =
-        trace.events().filter(|event| event.kind == Kind::ProcessEnd).map(|event| event.pid).collect();
-    assert_eq!(gone, [one]);
-}
-
-#[test]
-fn a_fork_is_left_alone_unless_children_are_asked_for() {
-    //  parent  ──attach──fork──sends──end of recording
-    //  child              └────sends──────────────────code as before
-    let Some(_turn) = begin("a_fork_is_left_alone") else { return };
-    let mut puppet = Puppet::start(any_python());
-    let before = Code::of(puppet.pid);
-    let (trace, child) = recorded(&mut puppet, &[], |puppet| {
-        let child = puppet.ask(json!({"cmd": "fork"}))["child"].as_i64().unwrap();
-        puppet.ask(json!({"cmd": "child", "pid": child, "do": {"cmd": "sends", "n": 40}}));
-        puppet.ask(json!({"cmd": "sends", "n": 20}));
-        child as i32
-    });
-    trace.assert_sound();
-    assert_eq!((sends(&trace, puppet.pid), sends(&trace, child)), (20, 0));
-    assert!(trace.events().all(|event| event.pid != child));
-    assert!(before.changes(&Code::of(child)).is_empty(), "breakpoints are left in the child");
-    let answer = puppet.ask(json!({"cmd": "child", "pid": child, "do": {"cmd": "handovers", "n": 20}}));
-    assert_eq!(answer["answer"]["handovers"], 20);
-    assert_eq!(puppet.ask(json!({"cmd": "reap", "pid": child}))["status"], 0);
-}
-
-#[test]
-fn a_target_that_becomes_another_program_is_recorded_as_that() {
-    //  puppet  ──sends──execve──puppet again──sends
-    let Some(_turn) = begin("a_target_that_becomes_another_program") else { return };
-    let mut puppet = Puppet::start(any_python());
-    puppet.ask(json!({"cmd": "threads", "n": 3}));
-    let mut recording = Recording::attach(&[puppet.pid], &output(&puppet), &["-v"]);
-    puppet.ask(json!({"cmd": "sends", "n": 20}));
-    puppet.ask(json!({"cmd": "exec"}));
-    puppet.hear();
-    recording.wait_for("a new Python is recorded");
-    puppet.ask(json!({"cmd": "sends", "n": 30}));
-    recording.stop().assert_success();
-    let trace = Trace::read(&output(&puppet));
-    trace.assert_sound();
-    assert_eq!(sends(&trace, puppet.pid), 50);
-    assert_eq!(trace.python_versions().len(), 2, "at the beginning, and after the execve");
-    puppet.assert_well();
-}
-
-#[test]
 fn two_collectors_record_one_process_at_once() {
     let Some(_turn) = begin("two_collectors_record_one_process_at_once") else { return };
-    for python in pythons().iter().filter(|python| python.path == any_python().path) {
-        let mut puppet = Puppet::start(python);
-        let before = Code::of(puppet.pid);
-        let paths = ["first", "second"].map(|name| puppet.folder.path().join(name));
-        let first = Recording::attach(&[puppet.pid], &paths[0], &NOTHING);
-        let second = Recording::attach(&[puppet.pid], &paths[1], &NOTHING);
-        let answer = puppet.ask(json!({"cmd": "sends", "n": 60}));
-        first.stop().assert_success();
-        // The second one goes on undisturbed.
-        puppet.ask(json!({"cmd": "sends", "n": 15}));
-        second.stop().assert_success();
-        let [first, second] = paths.map(|path| Trace::read(&path));
-        for trace in [&first, &second] {
-            trace.assert_sound();
-        }
-        assert_eq!((sends(&first, puppet.pid), sends(&second, puppet.pid)), (60, 75));
-        let order = |trace: &Trace| -> Vec<(Kind, i16)> {
-            trace
-                .during(&answer)
-                .iter()
-                .filter(|event| event.gil != 0 || event.nr >= 0)
-                .map(|event| (event.kind, event.nr))
-                .collect()
-        };
-        assert_eq!(order(&first), order(&second), "both saw the same");
-        assert!(before.changes(&Code::of(puppet.pid)).is_empty());
-        puppet.assert_well();
+    let mut puppet = Puppet::start(any_python());
+    let before = Code::of(puppet.pid);
+    let paths = ["first", "second"].map(|name| puppet.folder.path().join(name));
+    let first = Recording::attach(&[puppet.pid], &paths[0], &NOTHING);
+    let second = Recording::attach(&[puppet.pid], &paths[1], &NOTHING);
+    let answer = puppet.ask(json!({"cmd": "sends", "n": 60}));
+    first.stop().assert_success();
+    // The second one goes on undisturbed.
+    puppet.ask(json!({"cmd": "sends", "n": 15}));
+    second.stop().assert_success();
+    let [first, second] = paths.map(|path| Trace::read(&path));
+    for trace in [&first, &second] {
+        trace.assert_sound();
     }
+    assert_eq!((first.sends(puppet.pid), second.sends(puppet.pid)), (60, 75));
+    let order = |trace: &Trace| -> Vec<(Kind, i16)> {
+        trace
+            .during(&answer)
+            .iter()
+            .filter(|event| event.gil != 0 || event.nr >= 0)
+            .map(|event| (event.kind, event.nr))
+            .collect()
+    };
+    assert_eq!(order(&first), order(&second), "both saw the same");
+    assert!(before.changes(&Code::of(puppet.pid)).is_empty());
+    puppet.assert_well();
 }
 
 #[test]
@@ -292,7 +196,7 @@ fn a_standard_error_that_nobody_reads_does_not_harm_the_file() {
     assert!(named_probes_of(child.id() as i32).is_empty());
     let trace = Trace::read(&output(&puppet));
     trace.assert_sound();
-    assert_eq!(sends(&trace, puppet.pid), 10);
+    assert_eq!(trace.sends(puppet.pid), 10);
 }
 
 /// As people write large numbers: `12,345`.

@@ -8,19 +8,21 @@ use gilscope_trace::{Event, Kind, detail::Descriptor};
 use serde_json::{Value, json};
 
 use super::harness::{
-    Hold, Puppet, Trace, any_python, begin, pythons, recorded, skip_optional, trace::number,
+    Hold, Puppet, Trace, begin, pythons, recorded,
+    trace::{SENDTO, number},
 };
 
 const SENDS: usize = 400;
 const READS: usize = 600;
 const HAND_OVERS: usize = 200;
+/// Sends, each answered half a millisecond later, beside two threads that spin.
+const ECHOES: usize = 30;
 /// Lengths of the holds in microseconds: below, around and above the switch interval.
 const SPANS_US: [u64; 8] = [200, 500, 1000, 2000, 4000, 5000, 7000, 12_000];
 const HOLDS: usize = 5 * SPANS_US.len();
 /// How exactly a hold must be found.
 const TOLERANCE: i64 = 100_000;
 
-const SENDTO: i16 = 44;
 const RECVFROM: i16 = 45;
 const READ: i16 = 0;
 
@@ -32,6 +34,7 @@ struct Recorded {
     reads: Value,
     hand_overs: Value,
     holds: Value,
+    contended: Value,
 }
 
 fn all() -> &'static [Recorded] {
@@ -43,22 +46,40 @@ fn all() -> &'static [Recorded] {
             puppet.ask(json!({"cmd": "switch", "seconds": 10}));
             puppet.ask(json!({"cmd": "thread", "name": "io"}));
             puppet.ask(json!({"cmd": "threads", "n": 20}));
+            // The process that echoes is made now.
+            puppet.ask(json!({"cmd": "echoes", "n": 1, "thread": "io"}));
             let name = format!("{} {}", python.version, python.path.display());
             println!("recording {name}");
-            let (trace, (sends, reads, hand_overs, holds)) =
+            let (trace, (sends, reads, hand_overs, holds, contended)) =
                 recorded(&mut puppet, &["--syscalls", "io"], |puppet| {
                     (
                         puppet.ask(json!({"cmd": "sends", "n": SENDS, "thread": "io"})),
                         puppet.ask(json!({"cmd": "reads", "n": READS})),
                         puppet.ask(json!({"cmd": "handovers", "n": HAND_OVERS})),
                         puppet.ask(json!({"cmd": "hold", "spans_us": SPANS_US.repeat(5), "thread": "io"})),
+                        contend(puppet),
                     )
                 });
             puppet.assert_well();
-            Recorded { name, trace, sends, reads, hand_overs, holds }
+            Recorded { name, trace, sends, reads, hand_overs, holds, contended }
         };
         pythons().iter().map(record).collect()
     })
+}
+
+/// From here on the GIL is also taken away, many times, by and from threads that are made while it is recorded.
+fn contend(puppet: &mut Puppet) -> Value {
+    puppet.ask(json!({"cmd": "switch", "seconds": 0.0005}));
+    for spinner in ["spinner-0", "spinner-1"] {
+        puppet.ask(json!({"cmd": "thread", "name": spinner}));
+        puppet.ask(json!({"cmd": "spin", "thread": spinner, "on": true}));
+    }
+    let answer = puppet.ask(json!({"cmd": "echoes", "n": ECHOES, "thread": "io"}));
+    for spinner in ["spinner-0", "spinner-1"] {
+        puppet.ask(json!({"cmd": "spin", "thread": spinner, "on": false}));
+        puppet.ask(json!({"cmd": "stop", "name": spinner}));
+    }
+    answer
 }
 
 fn count(events: &[&Event], wanted: impl Fn(&Event) -> bool) -> usize {
@@ -154,6 +175,23 @@ fn a_hold_of_known_length_is_found_to_within_100_microseconds() {
 }
 
 #[test]
+fn calls_beside_spinning_threads_are_in_the_trace_once() {
+    //  io    r s a r recv……| wwwwww a r s …        w wait: where a spinner has come in between
+    //  spin        a h h h h h h h r
+    let Some(_turn) = begin("calls_beside_spinning_threads_are_in_the_trace_once") else { return };
+    for Recorded { name, trace, contended, .. } in all() {
+        let events = trace.during(contended);
+        for call in [SENDTO, RECVFROM] {
+            let ended =
+                |event: &Event| event.kind == Kind::SyscallExit && event.nr == call && event.value == 100;
+            assert_eq!(count(&events, ended), ECHOES, "{name}: call {call}");
+            assert_between_release_and_acquire(&events, call);
+        }
+        assert!(count(&events, |event| event.kind == Kind::Wait) > 0, "{name}: it had to wait");
+    }
+}
+
+#[test]
 fn acquisitions_and_releases_pair_without_exception_and_nothing_is_lost() {
     let Some(_turn) = begin("acquisitions_and_releases_pair_without_exception") else { return };
     for Recorded { name, trace, .. } in all() {
@@ -172,64 +210,6 @@ fn threads_together_never_hold_a_gil_longer_than_time_passed() {
         let held: i64 = holds.iter().map(|hold| hold.until - hold.from).sum();
         let elapsed = trace.events().last().unwrap().time - trace.header.start_time;
         assert!(held <= elapsed, "{name}: held {held} of {elapsed} ns");
-    }
-}
-
-#[test]
-fn reads_of_files_are_left_out_unless_they_are_asked_for() {
-    let Some(_turn) = begin("reads_of_files_are_left_out") else { return };
-    let mut puppet = Puppet::start(any_python());
-    for (set, sends_expected) in [("socket", 30), ("none", 0)] {
-        let (trace, (sends, reads)) = recorded(&mut puppet, &["--syscalls", set], |puppet| {
-            (puppet.ask(json!({"cmd": "sends", "n": 30})), puppet.ask(json!({"cmd": "reads", "n": 40})))
-        });
-        let enters = |answer| {
-            count(&trace.during(answer), |event| event.kind == Kind::SyscallEnter && event.nr != RECVFROM)
-        };
-        assert_eq!(enters(&sends), sends_expected, "{set}");
-        assert_eq!(enters(&reads), 0, "{set}");
-        assert_eq!(count(&trace.during(&reads), |event| event.kind == Kind::Acquire), 40, "{set}");
-        trace.assert_sound();
-    }
-}
-
-#[test]
-fn gils_of_subinterpreters_come_apart() {
-    //  sub 0   hhhhrhhhr…        each on a GIL of its own,
-    //  sub 1     hhhhrhhhr…      so their holds overlap
-    let Some(_turn) = begin("gils_of_subinterpreters_come_apart") else { return };
-    let with_own_gils: Vec<_> = pythons().iter().filter(|python| python.minor >= 12).collect();
-    if with_own_gils.is_empty() {
-        skip_optional("gils_of_subinterpreters_come_apart", "no CPython 3.12 or later");
-    }
-    for python in with_own_gils {
-        let mut puppet = Puppet::start(python);
-        let tids = puppet.ask(json!({"cmd": "subinterp", "n": 2}))["tids"].clone();
-        let tids: Vec<i32> = serde_json::from_value(tids).unwrap();
-        let (trace, answer) = recorded(&mut puppet, &["--syscalls", "io"], |puppet| {
-            puppet.ask(json!({"cmd": "subwork", "reads": 300}))
-        });
-        trace.assert_sound();
-        let fds: Vec<i32> = serde_json::from_value(answer["fds"].clone()).unwrap();
-        let gils: Vec<u64> = tids
-            .iter()
-            .zip(&fds)
-            .map(|(&tid, &fd)| {
-                let events: Vec<&Event> = trace.events().filter(|event| event.tid == tid).collect();
-                let reads = count(&events, |event| {
-                    event.kind == Kind::SyscallEnter && event.fd == fd && event.nr == READ
-                });
-                assert_eq!(reads, 300, "{}", python.version);
-                let gils: Vec<u64> = events.iter().map(|event| event.gil).filter(|&gil| gil != 0).collect();
-                assert!(
-                    gils.windows(2).all(|pair| pair[0] == pair[1]),
-                    "{}: one GIL a thread",
-                    python.version
-                );
-                gils[0]
-            })
-            .collect();
-        assert_ne!(gils[0], gils[1], "{}", python.version);
     }
 }
 

@@ -8,6 +8,9 @@ use gilscope_trace::{
 };
 use serde_json::Value;
 
+/// The number of `sendto`, which Python's `socket.send` is.
+pub(crate) const SENDTO: i16 = 44;
+
 /// All of a trace.
 pub(crate) struct Trace {
     pub(crate) header: Header,
@@ -67,6 +70,13 @@ impl Trace {
     pub(crate) fn between(&self, answer: &Value) -> Vec<&Event> {
         let span = number(answer, "began_ns")..=number(answer, "ended_ns");
         self.events().filter(|event| span.contains(&event.time)).collect()
+    }
+
+    /// How many times a process sent.
+    pub(crate) fn sends(&self, pid: i32) -> usize {
+        let is_send =
+            |event: &&Event| event.kind == Kind::SyscallEnter && event.nr == SENDTO && event.pid == pid;
+        self.events().filter(is_send).count()
     }
 
     /// The last pairing check.
