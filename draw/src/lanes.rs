@@ -7,7 +7,8 @@ use crate::{Anchor, Cache, Layer, Look, Palette, Rgba, Row, Scene, look::class, 
 
 /// Height of the strip that shows a severe state in a merged piece, of the lane's. A stall is seen however short it is.
 const STRIP_STALLED: f32 = 0.45;
-const STRIP_OTHER: f32 = 0.2;
+const STRIP_WAITING: f32 = 0.2;
+const STRIP_OTHER: f32 = 0.1;
 /// How much merged pieces are drawn back towards the background, so that they look merged.
 const MERGED_DIM: f32 = 0.22;
 /// Merged pieces are inset by this much of the lane's height above and below; intervals that stand for themselves are not.
@@ -100,7 +101,7 @@ impl Bars<'_, '_> {
             Some(look) => {
                 let (share, least) = match look {
                     Look::Stalled => (piece.shares[class::STALLED], STRIP_STALLED),
-                    Look::Waiting => (piece.shares[class::WAITING], STRIP_OTHER),
+                    Look::Waiting => (piece.shares[class::WAITING], STRIP_WAITING),
                     _ => (piece.shares[class::DESCHEDULED], STRIP_OTHER),
                 };
                 // In steps, so that neighbours that are nearly alike become one rectangle.
