@@ -24,8 +24,11 @@ pub(crate) fn row(scene: &Scene<'_>, cache: &mut Cache, thread: u32, row: &Row, 
     // Before it began and after it ended a thread has no lane.
     if let Some((x, w)) = scene.stretch(this.lane.start(), this.lane.end()) {
         layer.rect(x, y, w, row.h, scene.palette.lane);
+        // Off the GIL is what shows where nothing else does: one line for the whole lane instead of one for each interval.
+        let h = row.h * Look::Off.height();
+        layer.rect(x, y + (row.h - h) / 2.0, w, h, scene.palette.look(Look::Off));
     }
-    let bucket = scene.view.bucket(scene.width);
+    let bucket = scene.bucket();
     let pieces = cache.thread(scene.model, scene.index, thread, scene.view, bucket);
     let mut painter = Bars { scene, layer, y, h: row.h, last: None };
     for piece in pieces {
@@ -72,7 +75,7 @@ impl Bars<'_, '_> {
         }
         let h = self.h * look.height();
         let color = scene.palette.look(look);
-        if look != Look::Lost {
+        if look != Look::Lost && look != Look::Off {
             self.layer.rect(x, self.y + (self.h - h) / 2.0, w, h, color);
         }
         if w >= TEXT_WIDTH && self.h >= TEXT_HEIGHT && look >= Look::Poll && look != Look::Lost {
@@ -130,19 +133,19 @@ impl Bars<'_, '_> {
         let Some(merged) = self.last.take() else { return };
         let palette = self.scene.palette;
         let (x, w) = (merged.x.max(-2.0), merged.right.min(self.scene.width + 2.0) - merged.x.max(-2.0));
-        let severe = merged.base >= Look::Descheduled;
         let full = merged.base.height();
         let inset = if full < 1.0 { 0.0 } else { MERGED_INSET * 2.0 };
         let h = self.h * (full - inset);
-        let color = merged_color(palette, merged.base);
-        self.layer.rect(x, self.y + (self.h - h) / 2.0, w, h, color);
+        if merged.base != Look::Off {
+            let color = merged_color(palette, merged.base);
+            self.layer.rect(x, self.y + (self.h - h) / 2.0, w, h, color);
+        }
         if let Some(strip) = merged.strip {
             let inset = self.h * MERGED_INSET;
             let height = merged.height.min(self.h - 2.0 * inset);
             let y = self.y + self.h - inset - height;
             self.layer.rect(x, y, w, height, palette.look(strip));
         }
-        let _ = severe;
     }
 }
 
