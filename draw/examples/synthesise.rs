@@ -1,4 +1,4 @@
-//! Writes a simulated trace: `synthesise convoy|crowd|alone|THREADS SECONDS FILE`.
+//! Writes a simulated trace: `synthesise convoy|crowd|alone|sleepy|THREADS SECONDS FILE`.
 
 #[path = "../tests/common/workload.rs"]
 mod workload;
@@ -11,6 +11,7 @@ fn main() -> std::io::Result<()> {
     let duration = (seconds * 1e9) as i64;
     let bytes = match what.as_str() {
         "alone" => workload::alone(duration),
+        "sleepy" => workload::sleepy(duration),
         "crowd" => workload::crowd(200, duration),
         threads if threads.parse::<usize>().is_ok() => {
             workload::crowd(threads.parse().unwrap_or(2), duration)

@@ -7,7 +7,8 @@ use crate::{Anchor, Cache, Layer, Look, Palette, Rgba, Row, Scene, look::class, 
 
 /// Height of the strip that shows a severe state in a merged piece, of the lane's. A stall is seen however short it is.
 const STRIP_STALLED: f32 = 0.45;
-const STRIP_OTHER: f32 = 0.2;
+const STRIP_WAITING: f32 = 0.2;
+const STRIP_OTHER: f32 = 0.1;
 /// How much merged pieces are drawn back towards the background, so that they look merged.
 const MERGED_DIM: f32 = 0.22;
 /// Merged pieces are inset by this much of the lane's height above and below; intervals that stand for themselves are not.
@@ -23,8 +24,11 @@ pub(crate) fn row(scene: &Scene<'_>, cache: &mut Cache, thread: u32, row: &Row, 
     // Before it began and after it ended a thread has no lane.
     if let Some((x, w)) = scene.stretch(this.lane.start(), this.lane.end()) {
         layer.rect(x, y, w, row.h, scene.palette.lane);
+        // Off the GIL is what shows where nothing else does: one line for the whole lane instead of one for each interval.
+        let h = row.h * Look::Off.height();
+        layer.rect(x, y + (row.h - h) / 2.0, w, h, scene.palette.look(Look::Off));
     }
-    let bucket = scene.view.bucket(scene.width);
+    let bucket = scene.bucket();
     let pieces = cache.thread(scene.model, scene.index, thread, scene.view, bucket);
     let mut painter = Bars { scene, layer, y, h: row.h, last: None };
     for piece in pieces {
@@ -71,7 +75,7 @@ impl Bars<'_, '_> {
         }
         let h = self.h * look.height();
         let color = scene.palette.look(look);
-        if look != Look::Lost {
+        if look != Look::Lost && look != Look::Off {
             self.layer.rect(x, self.y + (self.h - h) / 2.0, w, h, color);
         }
         if w >= TEXT_WIDTH && self.h >= TEXT_HEIGHT && look >= Look::Poll && look != Look::Lost {
@@ -100,7 +104,7 @@ impl Bars<'_, '_> {
             Some(look) => {
                 let (share, least) = match look {
                     Look::Stalled => (piece.shares[class::STALLED], STRIP_STALLED),
-                    Look::Waiting => (piece.shares[class::WAITING], STRIP_OTHER),
+                    Look::Waiting => (piece.shares[class::WAITING], STRIP_WAITING),
                     _ => (piece.shares[class::DESCHEDULED], STRIP_OTHER),
                 };
                 // In steps, so that neighbours that are nearly alike become one rectangle.
@@ -129,19 +133,19 @@ impl Bars<'_, '_> {
         let Some(merged) = self.last.take() else { return };
         let palette = self.scene.palette;
         let (x, w) = (merged.x.max(-2.0), merged.right.min(self.scene.width + 2.0) - merged.x.max(-2.0));
-        let severe = merged.base >= Look::Descheduled;
         let full = merged.base.height();
         let inset = if full < 1.0 { 0.0 } else { MERGED_INSET * 2.0 };
         let h = self.h * (full - inset);
-        let color = merged_color(palette, merged.base);
-        self.layer.rect(x, self.y + (self.h - h) / 2.0, w, h, color);
+        if merged.base != Look::Off {
+            let color = merged_color(palette, merged.base);
+            self.layer.rect(x, self.y + (self.h - h) / 2.0, w, h, color);
+        }
         if let Some(strip) = merged.strip {
             let inset = self.h * MERGED_INSET;
             let height = merged.height.min(self.h - 2.0 * inset);
             let y = self.y + self.h - inset - height;
             self.layer.rect(x, y, w, height, palette.look(strip));
         }
-        let _ = severe;
     }
 }
 

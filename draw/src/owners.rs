@@ -7,7 +7,7 @@ use crate::{Anchor, Cache, Layer, Rgba, Row, Scene, THREAD_COLORS, time};
 pub(crate) fn row(scene: &Scene<'_>, cache: &mut Cache, gil: u32, row: &Row, layer: &mut Layer) {
     let y = row.y - scene.scroll;
     layer.rect(0.0, y, scene.width, row.h, scene.palette.background);
-    let bucket = scene.view.bucket(scene.width);
+    let bucket = scene.bucket();
     let this = &scene.model.gils[gil as usize];
     let mut last: Option<(f32, f32, Rgba, f32)> = None;
     for piece in cache.gil(scene.model, scene.index, gil, scene.view, bucket) {

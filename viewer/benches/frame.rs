@@ -110,7 +110,8 @@ impl Window {
             if first.is_none() && self.app.has_lanes() {
                 first = Some(begin.elapsed());
             }
-            std::thread::sleep(Duration::from_millis(30));
+            // As often as the feeder wakes the window.
+            std::thread::sleep(Duration::from_millis(100));
         }
         let loaded = begin.elapsed();
         self.frame(Vec::new());

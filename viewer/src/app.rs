@@ -225,7 +225,7 @@ impl App {
             let height = ui.available_height();
             egui::Panel::bottom("panels")
                 .resizable(true)
-                .default_size((height * 0.36).clamp(180.0, 420.0))
+                .default_size((ui.ctx().content_rect().height() * 0.34).round().clamp(180.0, 440.0))
                 .max_size((height - 120.0).max(60.0))
                 .show(ui, |ui| {
                     self.panels.show(ui, &trace, figures.as_deref(), &mut self.timeline, &self.settings);

@@ -14,7 +14,11 @@ pub(super) fn show(shown: &mut Shown<'_>, ui: &mut Ui) {
     let mut order: Vec<u32> = (0..model.convoys.len() as u32).collect();
     order.sort_by_key(|&convoy| (model.convoys[convoy as usize].start, convoy));
     ui.horizontal(|ui| {
-        ui.label(format!("{} convoys", order.len()));
+        ui.label(if order.len() == 1 {
+            String::from("1 convoy")
+        } else {
+            format!("{} convoys", order.len())
+        });
         if ui.button("Previous").on_hover_text("P").clicked() {
             shown.timeline.step_convoy(model, false);
         }

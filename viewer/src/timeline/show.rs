@@ -87,7 +87,10 @@ impl Timeline {
         let label_y = |rect: Rect| rect.center().y - area.top();
         head_layer.label([10.0, label_y(overview_area)], Anchor::Left, "whole trace", 12.0, palette.faint);
         if track > 0.0 {
-            let text = format!("{} convoys", model.convoys.len());
+            let text = match model.convoys.len() {
+                1 => String::from("1 convoy"),
+                count => format!("{count} convoys"),
+            };
             head_layer.label([10.0, label_y(track_area)], Anchor::Left, text, 12.0, palette.convoy);
         }
         let hidden = rows.hidden;
