@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod demo;
+mod export;
 mod logging;
 mod recording;
 mod report;

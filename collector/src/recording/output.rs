@@ -27,7 +27,8 @@ impl Output {
         Output::create_at(&path, arguments.force)
     }
 
-    fn create_at(path: &Path, force: bool) -> anyhow::Result<Output> {
+    /// Creates the file at `path`; what is there is replaced only if `force`.
+    pub(crate) fn create_at(path: &Path, force: bool) -> anyhow::Result<Output> {
         match fs::symlink_metadata(path).map(|metadata| metadata.file_type()) {
             Ok(kind) if kind.is_symlink() => {
                 bail!("{} is a symbolic link, which is not followed: name the file itself", path.display())
@@ -64,13 +65,18 @@ impl Output {
             _ => format!("cannot create {}", path.display()),
         })?;
         if let Some((uid, gid)) = calling_user() {
-            fchown(&file, Some(uid), Some(gid)).context("cannot give the trace to the calling user")?;
+            fchown(&file, Some(uid), Some(gid)).context("cannot give the file to the calling user")?;
         }
         Ok(Output { file, path: path.to_owned(), made: true })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file to write to, for whatever is not a trace.
+    pub(crate) fn writer(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// Begins the trace.
