@@ -19,6 +19,7 @@ mod spans;
 mod stacks;
 pub mod stall;
 pub mod state;
+pub mod stream;
 mod summary;
 pub mod words;
 

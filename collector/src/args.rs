@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use gilscope_probes::syscalls::SyscallSet;
 
+use crate::export::ExportArguments;
 use crate::report::{CompareArguments, ReportArguments};
 
 /// Records who waits for, takes and releases the GIL of a running CPython, and shows who stalled whom.
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// What changed from one trace to another.
     Compare(CompareArguments),
+    /// Write a trace for other tools: Perfetto, Chrome, Firefox, pandas, flame graphs.
+    Export(ExportArguments),
     /// Can this machine trace, can this process be traced, and how.
     Doctor(DoctorArguments),
     /// Open the window on a trace.

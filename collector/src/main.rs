@@ -6,6 +6,7 @@ mod logging;
 mod args;
 mod commands;
 mod demo;
+mod export;
 mod recording;
 mod report;
 

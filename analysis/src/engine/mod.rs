@@ -6,6 +6,7 @@
 mod calls;
 mod convoys;
 mod details;
+pub(crate) mod drain;
 mod gil;
 mod live;
 mod lost;

@@ -17,6 +17,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Record(arguments) => record::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Report(arguments) => crate::report::report(&arguments),
+        Command::Export(arguments) => crate::export::run(&arguments),
         Command::Compare(arguments) => crate::report::compare_files(&arguments),
         Command::View(arguments) => view::run(&arguments),
         Command::Demo(arguments) => crate::demo::run(&arguments),

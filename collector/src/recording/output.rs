@@ -27,7 +27,7 @@ impl Output {
         Output::create_at(&path, arguments.force)
     }
 
-    /// Creates the file at `path`.
+    /// Creates the file at `path`; what is there is replaced only if `force`.
     pub(crate) fn create_at(path: &Path, force: bool) -> anyhow::Result<Output> {
         match fs::symlink_metadata(path).map(|metadata| metadata.file_type()) {
             Ok(kind) if kind.is_symlink() => {
@@ -65,7 +65,7 @@ impl Output {
             _ => format!("cannot create {}", path.display()),
         })?;
         if let Some((uid, gid)) = calling_user() {
-            fchown(&file, Some(uid), Some(gid)).context("cannot give the trace to the calling user")?;
+            fchown(&file, Some(uid), Some(gid)).context("cannot give the file to the calling user")?;
         }
         Ok(Output { file, path: path.to_owned(), made: true })
     }
@@ -77,6 +77,11 @@ impl Output {
     /// Writes all of the file at once.
     pub(crate) fn write(mut self, bytes: &[u8]) -> anyhow::Result<()> {
         self.file.write_all(bytes).with_context(|| format!("cannot write to {}", self.path.display()))
+    }
+
+    /// The file to write to, for whatever is not a trace.
+    pub(crate) fn writer(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// Begins the trace.

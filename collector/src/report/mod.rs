@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use gilscope_analysis::{Model, Query, Report, clean::clean, compare::compare, summarize};
 
 use self::load::Loaded;
-pub(crate) use self::options::{CompareArguments, ReportArguments};
+pub(crate) use self::options::{CompareArguments, Offset, ReportArguments};
 use crate::recording::Output;
 
 /// `gilscope report FILE`. Fails if the file is not readable; a file that was cut off is reported on, with a warning. One that is
