@@ -12,72 +12,23 @@ round after round; medians count:
 perf needs an interpreter with symbols (name one with --python) and Debian's linux-perf. Everything it sets is removed.
 """
 import argparse
-import json
 import os
-import re
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-LOOP = os.path.join(os.path.dirname(HERE), "loop.py")
+from target import Recorder, Target
+
 PROBES = ["take_gil", "take_gil%return", "drop_gil", "drop_gil%return"]
-
-
-class Target:
-    """samples/loop.py, which does one stretch of work for each line `go`."""
-
-    def __init__(self, python, seconds, threads=0):
-        command = [python, LOOP, "--handshake", "--json", "--seconds", str(seconds), "--threads", str(threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.wait_for("ready")
-        self.pid = self.process.pid
-
-    def wait_for(self, word):
-        result = None
-        for line in self.process.stdout:
-            if line.startswith(word):
-                return result
-            if line.startswith("{"):
-                result = json.loads(line)
-        sys.exit("the target ended early")
-
-    def nanos_per_cycle(self):
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-        return self.wait_for("done")["ns_per_cycle"]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def gilscope(options, target, folder):
     """Nanoseconds a cycle while gilscope records, seconds to attach, and its own summary."""
-    trace = os.path.join(folder, "trace.gilscope")
-    command = [options.gilscope, "attach", "-p", str(target.pid), "-o", trace, "--force"]
-    began = time.monotonic()
-    recorder = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    line = recorder.stderr.readline()
-    attached = time.monotonic() - began
-    if not line.startswith("recording"):
-        sys.exit("gilscope: " + line)
+    recorder = Recorder(options.gilscope, target.pid, os.path.join(folder, "trace.gilscope"))
     nanos = target.nanos_per_cycle()
-    recorder.send_signal(signal.SIGINT)
-    rest = recorder.stderr.read()
-    if recorder.wait() != 0:
-        sys.exit("gilscope: " + rest)
-    events = int(re.search(r"([\d,]+) events in", rest).group(1).replace(",", ""))
-    return {
-        "nanos": nanos,
-        "attach_s": attached,
-        "unpaired": int(re.search(r"([\d,]+) unpaired", rest).group(1).replace(",", "")),
-        "lost": int(re.search(r"([\d,]+) records lost", rest).group(1).replace(",", "")),
-        "bytes_per_event": os.path.getsize(trace) / events,
-    }
+    return dict(recorder.stop(), nanos=nanos, attach_s=recorder.attach_s)
 
 
 def interpreter_file(pid):
