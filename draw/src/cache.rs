@@ -9,7 +9,7 @@ use gilscope_analysis::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::{Looks, Owners, THREAD_COLORS, TraceIndex, View, look::class};
+use crate::{Owners, THREAD_COLORS, TraceIndex, View, look::class};
 
 /// Pieces of the lanes in sight.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Cache {
         view: View,
         bucket: Bucket,
     ) -> &[Piece<{ class::COUNT }>] {
-        let looks = Looks { lane: &model.threads[thread as usize].lane, stalls: &model.stalls };
+        let looks = index.threads[thread as usize].looks(&model.threads[thread as usize].lane);
         let forest = &index.threads[thread as usize].forest;
         let kept = self.threads.entry(thread).or_insert_with(Kept::new);
         kept.renew(forest, looks, index.version(), view, bucket, self.frame);

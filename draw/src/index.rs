@@ -1,7 +1,7 @@
 //! The index of a whole model: a forest per thread and per GIL, kept up to date as the model grows.
 
 use gilscope_analysis::{
-    Lane, Model, State,
+    Lane, Model, Stall, State,
     index::{Classes, Forest},
 };
 
@@ -15,6 +15,9 @@ use crate::{
 pub struct ThreadIndex {
     /// Its forest, of [`Look`]s.
     pub forest: Forest<{ class::COUNT }>,
+    /// The look of each interval. Told once, as they come, when the stalls that tell it are still at hand: a look into the
+    /// list of all stalls costs a miss of the cache, for each interval of each query.
+    looks: Vec<u8>,
     edits: u32,
     /// Intervals that are in `totals`.
     counted: usize,
@@ -26,6 +29,7 @@ impl ThreadIndex {
     fn new() -> ThreadIndex {
         ThreadIndex {
             forest: Forest::new(look_classes()),
+            looks: Vec::new(),
             edits: 0,
             counted: 0,
             totals: [0; Look::ALL.len()],
@@ -53,25 +57,35 @@ impl ThreadIndex {
         self.gil
     }
 
-    fn update(&mut self, looks: Looks<'_>) {
-        let lane: &Lane = looks.lane;
+    /// The lane, which is that of this thread, as the forest sees it.
+    pub fn looks<'a>(&'a self, lane: &'a Lane) -> Looks<'a> {
+        Looks { lane, looks: &self.looks }
+    }
+
+    fn update(&mut self, lane: &Lane, stalls: &[Stall]) {
         if lane.edits() != self.edits || lane.len() <= self.counted {
             *self = ThreadIndex { edits: lane.edits(), ..ThreadIndex::new() };
         }
-        self.forest.extend(looks);
-        for place in self.counted..lane.len().saturating_sub(1) {
+        let closed = lane.len().saturating_sub(1);
+        // The interval that goes on may have changed since.
+        self.looks.truncate(self.counted);
+        for place in self.counted..lane.len() {
             let interval = lane.get(place);
-            let look = Look::of(interval.state as u8, interval.arg, looks.stalls);
-            self.totals[look as usize] += interval.duration();
+            let look = Look::of(interval.state as u8, interval.arg, stalls);
+            self.looks.push(look as u8);
+            if place < closed {
+                self.totals[look as usize] += interval.duration();
+            }
             if self.gil.is_none() {
                 self.gil = match interval.state {
                     State::Holding | State::Limbo => Some(interval.arg),
-                    State::Waiting => looks.stalls.get(interval.arg as usize).map(|stall| stall.gil),
+                    State::Waiting => stalls.get(interval.arg as usize).map(|stall| stall.gil),
                     _ => None,
                 };
             }
         }
-        self.counted = lane.len().saturating_sub(1);
+        self.counted = closed;
+        self.forest.extend(Looks { lane, looks: &self.looks });
     }
 }
 
@@ -103,7 +117,7 @@ impl TraceIndex {
     pub fn update(&mut self, model: &Model) {
         self.threads.resize_with(model.threads.len(), ThreadIndex::new);
         for (index, thread) in self.threads.iter_mut().zip(&model.threads) {
-            index.update(Looks { lane: &thread.lane, stalls: &model.stalls });
+            index.update(&thread.lane, &model.stalls);
         }
         // A loss cuts holds that were already there.
         if self.losses != model.lost.len() {
@@ -149,7 +163,8 @@ impl TraceIndex {
 
     /// Bytes of memory in use by the forests.
     pub fn bytes(&self) -> usize {
-        let threads: usize = self.threads.iter().map(|thread| thread.forest.bytes()).sum();
+        let threads: usize =
+            self.threads.iter().map(|thread| thread.forest.bytes() + thread.looks.capacity()).sum();
         let gils: usize = self.gils.iter().map(Forest::bytes).sum();
         threads + gils
     }

@@ -5,7 +5,7 @@ use gilscope_analysis::{
     index::{Classes, Intervals},
     stall, state,
 };
-use gilscope_trace::syscalls::{self, Class};
+use gilscope_trace::syscalls::{Class, X86_64};
 
 /// What an interval of a thread's lane is drawn as. Ascending by how much it matters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -36,6 +36,23 @@ pub enum Look {
     /// Not known: records were lost.
     Lost = 11,
 }
+
+/// The look of each system call by its number: looked up once for every interval of a trace, which a search would make the
+/// slowest part of loading one.
+const CALLS: [Look; 512] = {
+    let mut looks = [Look::Call; 512];
+    let mut place = 0;
+    while place < X86_64.len() {
+        looks[X86_64[place].nr as usize] = match X86_64[place].class {
+            Class::Poll => Look::Poll,
+            Class::Socket | Class::ReadWrite => Look::Socket,
+            Class::File => Look::File,
+            Class::Other => Look::Call,
+        };
+        place += 1;
+    }
+    looks
+};
 
 impl Look {
     /// All, in the order of their number.
@@ -95,12 +112,7 @@ impl Look {
             State::Unknown if arg == state::LOST => Look::Lost,
             State::Unknown => Look::Unknown,
             State::OffGil => Look::Off,
-            State::Syscall => match syscalls::class(state::call_nr(arg)) {
-                Class::Poll => Look::Poll,
-                Class::Socket | Class::ReadWrite => Look::Socket,
-                Class::File => Look::File,
-                Class::Other => Look::Call,
-            },
+            State::Syscall => *CALLS.get((arg >> 20) as usize).unwrap_or(&Look::Call),
             State::Holding => Look::Holding,
             State::Descheduled => Look::Descheduled,
             State::Limbo => Look::Limbo,
@@ -148,14 +160,14 @@ pub fn look_classes() -> Classes<{ class::COUNT }> {
 pub struct Looks<'a> {
     /// The lane.
     pub lane: &'a Lane,
-    /// The stalls of the model.
-    pub stalls: &'a [Stall],
+    /// The look of each of its intervals, as a number.
+    pub looks: &'a [u8],
 }
 
 impl Intervals for Looks<'_> {
     #[inline]
     fn len(self) -> usize {
-        self.lane.len()
+        self.looks.len().min(self.lane.len())
     }
 
     #[inline]
@@ -165,7 +177,7 @@ impl Intervals for Looks<'_> {
 
     #[inline]
     fn state(self, index: usize) -> u8 {
-        Look::of(self.lane.states()[index], self.lane.args()[index], self.stalls) as u8
+        self.looks[index]
     }
 
     #[inline]
@@ -174,7 +186,7 @@ impl Intervals for Looks<'_> {
     }
 
     fn first_after(self, time: i64) -> usize {
-        self.lane.starts().partition_point(|&start| start <= time)
+        self.lane.starts()[..self.len()].partition_point(|&start| start <= time)
     }
 }
 
@@ -216,5 +228,27 @@ impl Intervals for Owners<'_> {
     #[inline]
     fn state_end(self, index: usize, next_start: i64) -> i64 {
         self.holds.ends()[index].min(next_start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gilscope_trace::syscalls;
+
+    use super::*;
+
+    #[test]
+    fn a_call_looks_like_what_it_is_about() {
+        let look = |nr| Look::of(State::Syscall as u8, state::pack_call(nr, 3), &[]);
+        for call in syscalls::X86_64 {
+            let expected = match call.class {
+                Class::Poll => Look::Poll,
+                Class::Socket | Class::ReadWrite => Look::Socket,
+                Class::File => Look::File,
+                Class::Other => Look::Call,
+            };
+            assert_eq!(look(call.nr), expected, "{}", call.name);
+        }
+        assert_eq!([look(-1), look(511), look(4000)], [Look::Call; 3]);
     }
 }

@@ -2,7 +2,7 @@
 
 use gilscope_analysis::Model;
 
-use crate::{DrawList, Looks, Palette, Rgba, TraceIndex, View, look::class};
+use crate::{DrawList, Palette, Rgba, TraceIndex, View, look::class};
 
 /// Height of the strip, points.
 pub const HEIGHT: f32 = 44.0;
@@ -35,7 +35,7 @@ impl Heat {
                 continue;
             }
             pieces.clear();
-            let looks = Looks { lane: &thread.lane, stalls: &model.stalls };
+            let looks = index.looks(&thread.lane);
             index.forest.pieces(looks, view.from, view.until, bucket, &mut pieces);
             for piece in &pieces {
                 let waiting = piece.shares[class::STALLED] + piece.shares[class::WAITING];
