@@ -123,7 +123,7 @@ impl Stalled {
         self.holders.clear();
         self.pieces.retain_mut(|piece| {
             (piece.start, piece.end) = (piece.start.max(from), piece.end.min(to));
-            let ns = piece.end - piece.start;
+            let ns = piece.duration();
             if ns > 0 {
                 held += ns;
                 match self.holders.iter_mut().find(|(holder, _)| *holder == piece.thread) {
@@ -134,14 +134,14 @@ impl Stalled {
             ns > 0
         });
         self.holders.sort_by_key(|&(thread, ns)| (std::cmp::Reverse(ns), thread));
-        let rest = (to - from - held).max(0);
+        let rest = to.saturating_sub(from).saturating_sub(held).max(0);
         self.unknown_ns = self.unknown_ns.min(rest);
         self.free_ns = rest - self.unknown_ns;
     }
 
     /// The longest piece.
     pub fn longest(&self) -> Option<&Piece> {
-        self.pieces.iter().max_by_key(|piece| (piece.end - piece.start, std::cmp::Reverse(piece.start)))
+        self.pieces.iter().max_by_key(|piece| (piece.duration(), std::cmp::Reverse(piece.start)))
     }
 }
 
@@ -156,6 +156,13 @@ pub struct Piece {
     pub end: i64,
     /// The holder's stacks that were seen in it: indices for [`crate::Stacks::stack`].
     pub stacks: Vec<u32>,
+}
+
+impl Piece {
+    /// Its length in ns.
+    pub fn duration(&self) -> i64 {
+        self.end.saturating_sub(self.start)
+    }
 }
 
 /// A hold of a GIL.

@@ -250,8 +250,9 @@ impl Engine {
             if hold.thread == stall.thread || start >= end {
                 continue;
             }
-            if longest.is_none_or(|(ns, _)| end - start > ns) {
-                longest = Some((end - start, place));
+            let ns = end.saturating_sub(start);
+            if longest.is_none_or(|(most, _)| ns > most) {
+                longest = Some((ns, place));
             }
             let samples = self.model.threads[hold.thread as usize].samples.range(start, end);
             let stacks = samples.iter().map(|sample| sample.stack).filter(|&stack| stack != NONE).collect();

@@ -25,7 +25,7 @@ impl<'a> Chrome<'a> {
         let header = &names.header;
         let about = json!({
             "gilscope": header.gilscope, "host": header.host, "kernel": header.kernel,
-            "command": header.command.join(" "), "start_unix_ns": (names.start + header.utc_offset).to_string(),
+            "command": header.command.join(" "), "start_unix_ns": names.start.saturating_add(header.utc_offset).to_string(),
         });
         write!(out, "{},\"traceEvents\":[", text(&about))?;
         let mut chrome = Chrome { names, out, first: true };
@@ -58,7 +58,7 @@ impl<'a> Chrome<'a> {
     }
 
     fn micros(&self, time: i64) -> f64 {
-        (time - self.names.start) as f64 / 1000.0
+        time.saturating_sub(self.names.start) as f64 / 1000.0
     }
 
     fn slice(
@@ -69,7 +69,7 @@ impl<'a> Chrome<'a> {
         category: &str,
         args: Value,
     ) -> anyhow::Result<()> {
-        let (ts, dur) = (self.micros(span.0), (span.1 - span.0) as f64 / 1000.0);
+        let (ts, dur) = (self.micros(span.0), span.1.saturating_sub(span.0) as f64 / 1000.0);
         self.event(&json!({
             "ph": "X", "name": name, "cat": category, "pid": at.0, "tid": at.1, "ts": ts, "dur": dur, "args": args,
         }))

@@ -32,7 +32,7 @@ impl Blamed {
         }
         for piece in stall.pieces.iter().filter(|piece| !piece.stacks.is_empty()) {
             let share = self.shares.entry((*thread, piece.thread)).or_default();
-            let mut rest = piece.end - piece.start;
+            let mut rest = piece.duration();
             share.unsampled_ns -= rest;
             for (place, &stack) in piece.stacks.iter().enumerate() {
                 let part = rest / (piece.stacks.len() - place) as i64;

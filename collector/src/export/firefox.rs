@@ -44,8 +44,10 @@ impl Census {
         match record {
             Record::Sample { .. } => self.samples += u64::from(start <= end),
             // A hold is marked twice: on its thread and on its GIL.
-            Record::Hold(_) if start < end => self.markers[digits(end - start)] += 2,
-            record if is_marked(record) && start < end => self.markers[digits(end - start)] += 1,
+            Record::Hold(_) if start < end => self.markers[digits(end.saturating_sub(start))] += 2,
+            record if is_marked(record) && start < end => {
+                self.markers[digits(end.saturating_sub(start))] += 1
+            }
             _ => {}
         }
     }
@@ -257,7 +259,7 @@ impl Export for Firefox<'_> {
             self.sample(thread, time, stack);
             return Ok(());
         }
-        if !is_marked(&record) || end - start < self.threshold {
+        if !is_marked(&record) || end.saturating_sub(start) < self.threshold {
             return Ok(());
         }
         match record {

@@ -2,6 +2,7 @@
 
 mod docs;
 mod formats;
+mod live;
 mod memory;
 mod output;
 mod strangers;

@@ -6,7 +6,9 @@ use std::{
     process::Stdio,
 };
 
-use crate::support::{Folder, lively};
+use gilscope_trace::{Event, Header, Kind};
+
+use crate::support::{Folder, Row, lively};
 
 fn folder() -> Folder {
     let (header, rows) = lively();
@@ -126,4 +128,30 @@ fn what_is_not_a_trace_leaves_no_file() {
     assert!(said.contains("not a gilscope trace"), "{said}");
     assert!(error(folder.export(&["missing", "--format", "csv"])).contains("missing"));
     assert_eq!(fs::read_dir(folder.root()).unwrap().count(), 2);
+}
+
+#[test]
+fn impossible_times_and_numbers_do_no_harm() {
+    let rows: Vec<Row> = [
+        (i64::MIN, Kind::Wait, 1),
+        (i64::MIN + 5, Kind::Acquire, 2),
+        (0, Kind::SyscallEnter, 2),
+        (1, Kind::Release, 2),
+        (2, Kind::Acquire, -1),
+        (i64::MAX - 1, Kind::Wait, 2),
+        (i64::MAX - 1, Kind::Sample, 2),
+        (i64::MAX, Kind::Release, -1),
+        (i64::MAX, Kind::Acquire, 1),
+    ]
+    .map(|(time, kind, tid)| {
+        (Event::new(time, kind, -7, tid).of_gil(u64::MAX).of_syscall(i16::MAX, i32::MAX), None)
+    })
+    .into();
+    let header = Header { start_time: i64::MIN, utc_offset: i64::MAX, ..Header::default() };
+    let folder = Folder::with(&header, &rows);
+    for format in ["perfetto", "chrome", "firefox", "parquet", "csv", "collapsed", "speedscope"] {
+        folder.exported(format);
+        let range = ["trace.gilscope", "--format", format, "--from", "1s", "--to", "100m", "-o", "/dev/null"];
+        assert!(folder.export(&range).status.success(), "{format}");
+    }
 }

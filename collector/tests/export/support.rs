@@ -43,6 +43,11 @@ impl Folder {
         self.0.path().join(name)
     }
 
+    /// Without anything in it.
+    pub(crate) fn empty() -> Folder {
+        Folder(TempDir::new().unwrap())
+    }
+
     /// `gilscope export` with these words, in the folder.
     pub(crate) fn export(&self, words: &[&str]) -> Output {
         self.gilscope().arg("export").args(words).output().unwrap()
@@ -126,6 +131,8 @@ pub(crate) fn model(header: &Header, rows: &[Row]) -> Model {
 
 /// The figures that every reader must find again: by thread ID the ns in each state, by GIL the ns held, the stalls and who is
 /// blamed for how much.
+///
+/// Of a trace of [`lively`] readers also know names and stacks.
 pub(crate) fn figures(model: &Model) -> Value {
     let (mut threads, mut gils, mut blame) = (Map::new(), Map::new(), Map::new());
     let mut stalls = 0;
@@ -160,6 +167,7 @@ pub(crate) fn figures(model: &Model) -> Value {
     }
     let samples: usize = model.threads.iter().map(|thread| thread.samples.all().len()).sum();
     json!({
+        "drawn": model.header.host == "drawn",
         "threads": threads, "gils": gils, "stalls": stalls, "blame": blame, "samples": samples,
         "start": model.start, "end": model.end, "utc_offset": model.header.utc_offset,
         "names": model.threads.iter().map(|thread| thread.name()).collect::<Vec<_>>(),

@@ -49,7 +49,8 @@ for packet in trace.packet:
         samples += 1
         frames = [names["frames"][frame] for frame in names["callstacks"][packet.perf_sample.callstack_iid].frame_ids]
         functions = [names["function_names"][frame.function_name_id].str.decode() for frame in frames]
-        assert functions[0].startswith("<module> (app.py:3)") and functions[-1].startswith("spin (app.py:1"), functions
+        if figures["drawn"]:
+            assert functions[0] == "<module> (app.py:3)" and functions[-1].startswith("spin (app.py:1"), functions
 assert samples == figures["samples"]
 
 # The order of those at the same time is that of the file.
@@ -89,8 +90,9 @@ for tid, states in figures["threads"].items():
     assert own(holding) == states.get("holding", 0) + states.get("descheduled", 0), tid
 assert owned == {f"owner of {gil}": ns for gil, ns in figures["gils"].items()}
 assert sum(1 for slice in slices if slice[3] == "waiting for the GIL") == figures["stalls"]
-assert flows_in and set(flows_in) <= set(flows_out) and set(flows_in.values()) == {1}
+assert set(flows_in) <= set(flows_out) and set(flows_in.values()) == {1}
 counters = {tracks[uuid].name: values for uuid, values in counts.items()}
-assert any("waiting for" in name for name in counters)
 assert all(abs(b - a) == 1 for values in counters.values() for a, b in zip([0] + values, values))
-assert any(name == "sendto" for _, _, _, name, _ in slices)
+if figures["drawn"]:
+    assert flows_in and any("waiting for" in name for name in counters)
+    assert any(name == "sendto" for _, _, _, name, _ in slices)

@@ -60,4 +60,4 @@ for profile in file["profiles"]:
 assert file["profiles"][0]["endValue"] == blamed
 assert sum(profile["endValue"] for profile in file["profiles"][1:]) == blamed
 stacks = [[frames[frame]["name"] for frame in sample] for sample in file["profiles"][0]["samples"]]
-assert ["thread spinner", "<module>", "spin"] in stacks, stacks
+assert not figures["drawn"] or ["thread spinner", "<module>", "spin"] in stacks, stacks

@@ -9,7 +9,7 @@ if path.endswith("parquet"):
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(path)
-    assert json.loads(table.schema.metadata[b"gilscope.header"])["host"] == "drawn"
+    assert json.loads(table.schema.metadata[b"gilscope.header"])["arch"] == "x86_64"
     assert b"gilscope.header" in pyarrow.parquet.read_metadata(path).metadata
     frame = table.to_pandas()
 else:
@@ -31,12 +31,13 @@ assert sums == expected, (sums, expected)
 waits = states[states.state == "waiting"]
 assert len(waits) == figures["stalls"]
 assert waits.held_ns.sum() == sum(figures["blame"].values())
-assert waits.convoy.astype(bool).any()
 assert (waits.blamed_ns.dropna() <= waits.held_ns[waits.blamed_ns.notna()]).all()
 assert set(frame.thread.astype(str)) == set(figures["names"])
-calls = states[states.state == "syscall"]
-assert set(calls.syscall.astype(str)) == {"sendto"} and (calls.fd == 5).all()
-assert "tcp 127.0.0.1:8000 → 127.0.0.1:40000" in set(calls.descriptor.astype(str))
-assert calls.result.notna().any()
-assert states[states.start_ns == states.start_ns.min()].open_start.astype(bool).any()
-assert states.open_end.astype(bool).any()
+if figures["drawn"]:
+    assert waits.convoy.astype(bool).any()
+    calls = states[states.state == "syscall"]
+    assert set(calls.syscall.astype(str)) == {"sendto"} and (calls.fd == 5).all()
+    assert "tcp 127.0.0.1:8000 → 127.0.0.1:40000" in set(calls.descriptor.astype(str))
+    assert calls.result.notna().any()
+    assert states[states.start_ns == states.start_ns.min()].open_start.astype(bool).any()
+    assert states.open_end.astype(bool).any()
