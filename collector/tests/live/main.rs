@@ -16,3 +16,4 @@ mod harness;
 mod interpreters;
 mod pyarrow;
 mod target_unharmed;
+mod samples;
