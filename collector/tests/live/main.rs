@@ -15,5 +15,5 @@ mod ground_truth;
 mod harness;
 mod interpreters;
 mod pyarrow;
-mod target_unharmed;
 mod samples;
+mod target_unharmed;
