@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every sample briefly, with its handshake, and checks what it promises: its lines, its end, nothing left behind.
+"""Runs every sample briefly, with its handshake, and checks what it promises: its lines, its end, nothing left behind;
+and that it says what is missing where something is.
 
     python3 check.py [--python INTERPRETER] [--require-all] [NAME...]
 
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,6 +37,17 @@ SAMPLES = {
     "e-pool": ["e_files.py", "--how", "pool"],
     "f": ["f_dask.py"],
     "loop": ["loop.py", "--threads", "20"],
+}
+# Runs that lack something, and words that the one sentence they say must have. Without site-packages (-S) there is no package.
+BAD_INPUT = {
+    "no-compiler-b": (["b_messaging.py", "--server", "c-zmq"], ["needs a C compiler", "apt-get install"]),
+    "no-compiler-c": (["c_foreign.py"], ["needs a C compiler", "apt-get install"]),
+    "no-package-b": (["-S", "b_messaging.py", "--server", "pyzmq"], ["needs the package pyzmq", "pip install"]),
+    "no-package-f": (["-S", "f_dask.py"], ["needs the package distributed", "pip install"]),
+    "port-taken-a": (["a_asyncio.py", "--port", "TAKEN"], ["TAKEN", "in use", "leave --port out"]),
+    "port-taken-b": (["b_messaging.py", "--port", "TAKEN"], ["TAKEN", "in use", "leave --port out"]),
+    "port-taken-e": (["e_files.py", "--port", "TAKEN"], ["TAKEN", "in use", "leave --port out"]),
+    "port-taken-f": (["f_dask.py", "--port", "TAKEN"], ["TAKEN", "in use", "leave --port out"]),
 }
 SAMPLES.update(("holder-" + which, ["holders/holders.py", "--which", which])
                for which in ("pydll", "re", "json", "pickle", "sorted", "numpy"))
@@ -105,6 +118,29 @@ def check_sample(python, arguments, end):
         process.wait()
 
 
+def check_bad_input(python, arguments, words):
+    """Runs a sample that cannot work here: it must say in a sentence what is missing, and end."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [os.path.join(HERE, word) if word.endswith(".py") else word.replace("TAKEN", port)
+                   for word in arguments]
+        # No PATH: no compiler.
+        environment = {name: value for name, value in os.environ.items() if name not in ("CC", "PATH")}
+        ended = subprocess.run([python] + command + ["--seconds", "0.1"], stdin=subprocess.DEVNULL, timeout=60,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+                               env=dict(environment, PATH="/nonexistent"))
+    said = ended.stderr.strip()
+    if arguments[-1] == "TAKEN" and "needs the package" in said:
+        raise Skipped(said)
+    expect(ended.returncode == 1, "exit status {}: {}".format(ended.returncode, said))
+    expect("Traceback" not in said and said.count("\n") == 0, "not a sentence: " + said)
+    for word in words:
+        expect(word.replace("TAKEN", port) in said, "it does not say {!r}: {}".format(word, said))
+    return said
+
+
 def check_puppet(python):
     process = subprocess.Popen([python, os.path.join(HERE, "puppet.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     answers = iter(process.stdout.readline, b"")
@@ -155,19 +191,21 @@ def check_puppet(python):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which (all): puppet, " + ", ".join(SAMPLES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which (all): puppet, " + ", ".join([*SAMPLES, *BAD_INPUT]))
     parser.add_argument("--python", default=sys.executable, help="the interpreter (this one)")
     parser.add_argument("--require-all", action="store_true", help="what is missing here is a failure")
     options = parser.parse_args()
-    unknown = set(options.names) - set(SAMPLES) - {"puppet"}
+    unknown = set(options.names) - set(SAMPLES) - set(BAD_INPUT) - {"puppet"}
     if unknown:
         parser.error("there is no " + ", ".join(sorted(unknown)))
 
     bad = False
-    for name in options.names or ["puppet"] + list(SAMPLES):
+    for name in options.names or ["puppet"] + list(SAMPLES) + list(BAD_INPUT):
         try:
             if name == "puppet":
                 said = check_puppet(options.python)
+            elif name in BAD_INPUT:
+                said = check_bad_input(options.python, *BAD_INPUT[name])
             else:
                 said = json.dumps(check_sample(options.python, SAMPLES[name], None))
                 for end in (signal.SIGTERM, signal.SIGINT):

@@ -16,6 +16,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -210,6 +211,13 @@ def main():
         sys.exit("f_dask: needs the package distributed ({}): {} -m pip install -r samples/requirements.txt".format(
             error, sys.executable))
 
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the scheduler does
+            probe.bind(("127.0.0.1", options.port))
+    except OSError as error:
+        sys.exit("f_dask: port {} on 127.0.0.1: {}; leave --port out for any free one".format(
+            options.port, error.strerror))
     cluster = Cluster()
     try:
         client = start_cluster(cluster, options)

@@ -100,6 +100,10 @@ pub struct Thread {
     pub runnable: Spans,
     /// Its Python stacks.
     pub samples: Samples,
+    /// When it made a thread state, ascending; only if that was recorded.
+    pub states_made: Vec<i64>,
+    /// When it destroyed one, ascending.
+    pub states_destroyed: Vec<i64>,
 }
 
 impl Thread {

@@ -211,6 +211,12 @@ pub struct Thread {
     pub forced_releases: u64,
     /// Releases of its own accord.
     pub voluntary_releases: u64,
+    /// Thread states that it made, if that was recorded (`--probe-threadstates`).
+    #[serde(default)]
+    pub states_made: u64,
+    /// Thread states that it destroyed.
+    #[serde(default)]
+    pub states_destroyed: u64,
     /// How long the waits took that ended in the range.
     pub wait_ns: Percentiles,
     /// The same as a histogram.

@@ -152,6 +152,15 @@ impl Engine {
                 let thread = self.thread(event);
                 self.end_thread(now, thread);
             }
+            Kind::ThreadStateNew => {
+                let thread = self.thread(event);
+                self.model.threads[thread as usize].states_made.push(now);
+            }
+            // Every state is cleared before it is deleted, in several ways.
+            Kind::ThreadStateClear => {
+                let thread = self.thread(event);
+                self.model.threads[thread as usize].states_destroyed.push(now);
+            }
             Kind::Sample => self.sample(event),
             _ => {
                 if let Some(detail) = detail {

@@ -55,6 +55,8 @@ impl Engine {
             held_calls: Default::default(),
             runnable: Vec::new(),
             samples: Default::default(),
+            states_made: Vec::new(),
+            states_destroyed: Vec::new(),
         });
         self.live.push(Live::new(since, started));
         if !started {

@@ -122,6 +122,8 @@ pub(super) fn threads(
             unknown_ns: sums.by_state[State::Unknown as usize],
             preempted_holding_ns: sums.preempted_holding,
             runnable_ns: sums.runnable,
+            states_made: view.count(&thread.states_made),
+            states_destroyed: view.count(&thread.states_destroyed),
             wait_ns: percentiles(&stalls.waits[index]),
             wait_histogram: histogram(&stalls.waits[index]),
             ..report::Thread::default()

@@ -62,6 +62,12 @@ impl View<'_> {
         time.saturating_sub(self.model.start)
     }
 
+    /// How many of ascending times lie in the range.
+    fn count(&self, times: &[i64]) -> u64 {
+        let before = |limit: i64| times.partition_point(|&time| time < limit);
+        (before(self.to) - before(self.from)) as u64
+    }
+
     /// The part of `from..to` inside the range.
     fn clip(&self, from: i64, to: i64) -> (i64, i64) {
         let from = from.max(self.from);

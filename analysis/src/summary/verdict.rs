@@ -135,8 +135,15 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
     let culprits: Vec<String> =
         victim.culprits.iter().map(|culprit| report.label(culprit.tid, &culprit.name)).collect();
     let title = format!("{name} is stalled in a convoy behind {}", list(&culprits));
+    // Workers of a cluster have threads of the same names.
+    let process = report.processes.iter().find(|process| process.pid == victim.pid);
+    let place = match process.map(|process| (process.role.as_deref(), process.address.as_deref())) {
+        Some((Some(role), Some(address))) => format!("In the {role} at {address}, "),
+        Some((Some(role), None)) => format!("In the {role}, "),
+        _ => String::new(),
+    };
     let mut text = format!(
-        "{} of its {} for a system call ended in a wait of {} (median) to get the GIL back, while those calls took {} \
+        "{place}{} of its {} for a system call ended in a wait of {} (median) to get the GIL back, while those calls took {} \
          together. Of {} that cost {}, {} of its time. Meanwhile the GIL was held by {}. {}",
         count(victim.stalls),
         plural(victim.releases, "release", "releases"),

@@ -15,4 +15,5 @@ mod ground_truth;
 mod harness;
 mod interpreters;
 mod pyarrow;
+mod samples;
 mod target_unharmed;

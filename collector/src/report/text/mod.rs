@@ -31,6 +31,7 @@ pub(crate) fn report(report: &Report, top: usize) -> String {
         sections::gils(&mut out, report);
         sections::threads(&mut out, report, top);
         sections::waits(&mut out, report, top);
+        sections::thread_states(&mut out, report, top);
         sections::histogram(&mut out, report, top);
         sections::syscalls(&mut out, report, top);
         sections::blame(&mut out, report, top);

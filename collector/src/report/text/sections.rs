@@ -183,6 +183,32 @@ pub(super) fn waits(out: &mut String, report: &Report, top: usize) {
     more(out, report.threads.len(), top);
 }
 
+/// Who made thread states: a foreign thread that makes one for each entry into Python pays for it each time.
+pub(super) fn thread_states(out: &mut String, report: &Report, top: usize) {
+    let makers: Vec<_> =
+        report.threads.iter().filter(|thread| thread.states_made + thread.states_destroyed > 0).collect();
+    if makers.is_empty() {
+        return;
+    }
+    heading(out, "Thread states", "made and destroyed by the thread");
+    let columns = [
+        Column::Left("thread", 20),
+        Column::Right("acquired", 10),
+        Column::Right("made", 10),
+        Column::Right("destroyed", 10),
+    ];
+    let rows = makers.iter().take(top).map(|thread| {
+        vec![
+            fit(&with_kind(thread), 20).into(),
+            count(thread.acquisitions).into(),
+            count(thread.states_made).into(),
+            count(thread.states_destroyed).into(),
+        ]
+    });
+    table(out, &columns, rows);
+    more(out, makers.len(), top);
+}
+
 /// Columns of the histogram: powers of two from 1 µs to 8 s, what is shorter or longer in the outermost.
 const BUCKETS: usize = 24;
 
