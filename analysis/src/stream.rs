@@ -4,7 +4,7 @@
 //! change. What stays behind does not grow with the number of events; it grows with the number of threads, distinct stacks and
 //! open descriptors, and with the longest span between two losses' ends.
 //!
-//! A trace is read twice. The first reading ([`Outline`]) learns what stands behind its use in the file: the names of
+//! A trace is read twice. The first reading ([`Stream::first`]) learns what stands behind its use in the file: the names of
 //! threads, and which spans a later row will declare lost. The second tells the [`Record`]s.
 
 use std::collections::VecDeque;

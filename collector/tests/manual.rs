@@ -24,7 +24,12 @@ fn skip(test: &str, why: &str) {
 
 fn gilscope(words: &[String]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gilscope"));
-    command.args(words).env_remove("SUDO_UID").env_remove("SUDO_GID").env_remove("GILSCOPE_LOG").stdin(Stdio::null());
+    command
+        .args(words)
+        .env_remove("SUDO_UID")
+        .env_remove("SUDO_GID")
+        .env_remove("GILSCOPE_LOG")
+        .stdin(Stdio::null());
     command
 }
 
@@ -117,10 +122,12 @@ fn every_command_on_a_trace_works() {
         if !words.first().is_some_and(|word| ["report", "compare", "export"].contains(&word.as_str())) {
             continue;
         }
-        let report = gilscope(&["report".into(), "--json".into(), "FILE".into()]).current_dir(folder.path()).output();
+        let report =
+            gilscope(&["report".into(), "--json".into(), "FILE".into()]).current_dir(folder.path()).output();
         let report: serde_json::Value = serde_json::from_slice(&report.unwrap().stdout).unwrap();
         let pid = report["processes"][0]["pid"].to_string();
-        let words: Vec<String> = words.iter().map(|word| if word == "PID" { pid.clone() } else { word.clone() }).collect();
+        let words: Vec<String> =
+            words.iter().map(|word| if word == "PID" { pid.clone() } else { word.clone() }).collect();
         // Each on its own: a second one would find the first one's file.
         let folder = traces();
         assert_worked(document, &words, &gilscope(&words).current_dir(folder.path()).output().unwrap());
@@ -132,7 +139,9 @@ fn every_command_on_a_trace_works() {
 /// A folder with traces by the names that the documents use.
 fn traces() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for (name, trace) in [("FILE", "a-convoy"), ("BEFORE", "a-convoy"), ("AFTER", "a-idle"), ("trace.gilscope", "a-convoy")] {
+    for (name, trace) in
+        [("FILE", "a-convoy"), ("BEFORE", "a-convoy"), ("AFTER", "a-idle"), ("trace.gilscope", "a-convoy")]
+    {
         let trace = repository("samples/traces").join(trace).with_extension("gilscope");
         fs::copy(trace, folder.path().join(name)).unwrap();
     }
@@ -225,7 +234,8 @@ fn the_manuals_python_runs() {
     assert!(snippets.len() >= 3);
     for (document, snippet) in snippets {
         let folder = traces();
-        let output = Command::new(&python).args(["-c", &snippet]).current_dir(folder.path()).output().unwrap();
+        let output =
+            Command::new(&python).args(["-c", &snippet]).current_dir(folder.path()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && !output.stdout.is_empty(), "{document}: {snippet}: {said}");
     }

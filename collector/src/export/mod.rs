@@ -13,7 +13,6 @@ mod json;
 mod names;
 mod parquet;
 mod perfetto;
-mod proto;
 mod rows;
 mod source;
 mod speedscope;
