@@ -174,7 +174,7 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
     let gil = report.gils.iter().find(|gil| gil.id == victim.gil);
     let interval = gil.and_then(|gil| gil.switch_interval_us);
     let advice = match (deaf.first(), interval) {
-        (Some(hold), _) if deaf_ns > victim.stalled_ns / 2 => format!(
+        (Some(hold), _) if deaf_ns > victim.stalled_ns / 2 && is_proven(deaf.iter().copied()) => format!(
             "Most of these stalls outlast the switch interval, so a shorter interval will not help: make the C code that {} runs \
              release the GIL, or move it to a process.",
             report.label(hold.tid, &hold.name)
@@ -195,13 +195,19 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
     Some(verdict(severity, "convoy", title, text, advice))
 }
 
+/// Whether long holds are more than a virtual processor that was stopped once or twice, unseen by its own kernel.
+fn is_proven<'a>(holds: impl Iterator<Item = &'a LongHold>) -> bool {
+    let (holds, samples) = holds.fold((0, 0), |sums, hold| (sums.0 + hold.holds, sums.1 + hold.samples));
+    holds >= 3 || samples >= 3
+}
+
 fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
     let caused: i64 = report.long_holds.iter().map(|hold| hold.stalled_ns).sum();
     let worst = report.long_holds.first()?;
     let holder = report.label(worst.tid, &worst.name);
     let part = share(caused, report.trace.duration_ns);
     let severity = match part {
-        part if part >= PROBLEM => Severity::Problem,
+        part if part >= PROBLEM && is_proven(report.long_holds.iter()) => Severity::Problem,
         part if part >= NOTICE => Severity::Notice,
         _ => return None,
     };
@@ -219,6 +225,9 @@ fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
         text += &format!(", at {location} ({})", plural(worst.samples, "sample", "samples"));
     }
     text.push('.');
+    if !is_proven(report.long_holds.iter()) {
+        text += " So few may also be a virtual processor that its host stopped, which no record shows.";
+    }
     if worst.syscall_ns > worst.longest_ns / 4
         && let Some(call) = &worst.syscall
     {
