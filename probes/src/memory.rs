@@ -7,11 +7,6 @@ use std::{
     path::PathBuf,
 };
 
-/// The eight bytes at `address` as a number.
-pub(crate) fn read_u64(pid: i32, address: u64) -> io::Result<u64> {
-    Ok(read_u64s(pid, address, 1)?[0])
-}
-
 /// `count` numbers of eight bytes from `address` on.
 pub(crate) fn read_u64s(pid: i32, address: u64, count: usize) -> io::Result<Vec<u64>> {
     let mut bytes = vec![0; 8 * count];

@@ -1,6 +1,6 @@
 //! What `/proc` tells of a process and its threads.
 
-use std::{fs, path::Path};
+use std::fs;
 
 /// Start time of a process in clock ticks since boot; `None` if there is no such process.
 ///
@@ -63,11 +63,6 @@ fn parse_cpu_list(text: &str) -> Vec<u16> {
         Some(first.parse().ok()?..=last.parse().ok()?)
     });
     ranges.flatten().collect()
-}
-
-/// Whether a path exists as seen by us; for things that `/proc` tells by existing.
-pub fn exists(pid: i32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
 }
 
 #[cfg(test)]

@@ -84,11 +84,6 @@ impl PerfSource {
         self.opener.mode()
     }
 
-    /// Number of perf events that are open.
-    pub fn events(&self) -> usize {
-        self.counters.len()
-    }
-
     /// Sets a probe at all of `sites` and gives the number by which its hits are known.
     pub fn define_probe(&mut self, sites: &[ProbeSite]) -> Result<u16, TracefsError> {
         let number = self.probes.len();

@@ -40,6 +40,7 @@ use crate::{
     interpreter::{Interpreter, InterpreterError},
     perf::{Mode, PerfOptions, PerfSource, SubscribeError, raise_descriptor_limit},
     process,
+    python::gil_facts,
     sites::{FoundBy, SiteError},
     source::{EventSource, Group, Origin, Record},
     syscalls::SyscallSet,
@@ -178,11 +179,6 @@ impl Session {
     /// How events are spread over threads and processors.
     pub fn mode(&self) -> Mode {
         self.source.mode()
-    }
-
-    /// Number of perf events that are open.
-    pub fn perf_events(&self) -> usize {
-        self.source.events()
     }
 
     /// Adds a process that runs Python. Its events are recorded from [`Session::start`] on.
@@ -522,7 +518,7 @@ impl Session {
         let python = self.translator.roster.processes.get(&pid).and_then(|process| process.python.as_ref());
         // The main interpreter's GIL is part of `_PyRuntime`; those of others are allocated.
         let main = python.is_some_and(|python| python.interpreter.contains_address(gil));
-        let interval_us = crate::memory::read_u64(pid, gil).ok();
+        let interval_us = gil_facts(pid, gil).ok().map(|facts| facts.interval_us);
         let interpreter = self.insight.interpreter_of(pid, gil).or(main.then_some(0));
         detail::Gil { interpreter, interval_us }
     }
