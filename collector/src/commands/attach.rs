@@ -21,14 +21,7 @@ pub(crate) fn run(arguments: &AttachArguments) -> anyhow::Result<ExitCode> {
     pids.sort_unstable();
     pids.dedup();
     let output = Output::create(&arguments.recording, pids[0])?;
-    let session = prepare(&pids, &members, arguments).map_err(recording::explain);
-    let (session, recorded) = match session {
-        Ok(session) => session,
-        Err(error) => {
-            output.abandon();
-            return Err(error);
-        }
-    };
+    let (output, (session, recorded)) = output.with(prepare(&pids, &members, arguments))?;
     recording::run(session, output, &recorded, &arguments.recording, &signals, || None)?;
     Ok(if recorded.len() == pids.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -50,13 +50,7 @@ fn record(
 ) -> anyhow::Result<()> {
     let pid = child.id() as i32;
     let output = Output::create(&arguments.recording, pid)?;
-    let session = match prepare(pid, arguments).map_err(recording::explain) {
-        Ok(session) => session,
-        Err(error) => {
-            output.abandon();
-            return Err(error);
-        }
-    };
+    let (output, session) = output.with(prepare(pid, arguments))?;
     recording::run(session, output, &[pid], &arguments.recording, signals, || {
         // Everything is in place by the first round.
         gate.open();

@@ -71,13 +71,7 @@ fn record(demo: &Demo, python: &Python, arguments: &DemoArguments) -> anyhow::Re
         workload.pids.iter().try_for_each(|&pid| session.attach(pid))?;
         Ok(session)
     });
-    let session = match session {
-        Ok(session) => session,
-        Err(error) => {
-            output.abandon();
-            return Err(recording::explain(error.into()));
-        }
-    };
+    let (output, session) = output.with(session.map_err(Into::into))?;
     let pids = workload.pids.clone();
     let mut result = None;
     recording::run(session, output, &pids, &recording, &signals, || workload.step(&mut result))?;

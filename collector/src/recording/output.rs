@@ -95,6 +95,17 @@ impl Output {
         })
     }
 
+    /// Goes on with what was prepared, or, if that failed, removes the file again and says what the user can do.
+    pub(crate) fn with<T>(self, prepared: anyhow::Result<T>) -> anyhow::Result<(Output, T)> {
+        match prepared {
+            Ok(prepared) => Ok((self, prepared)),
+            Err(error) => {
+                self.abandon();
+                Err(super::explain(error))
+            }
+        }
+    }
+
     /// Nothing will be recorded: removes the file again, if we made it.
     pub(crate) fn abandon(self) {
         if self.made {
