@@ -10,6 +10,7 @@
 //! - [`syscalls`]: names and classes of the system calls that a trace may contain.
 
 pub mod detail;
+mod encoder;
 pub mod event;
 mod frame;
 pub mod header;

@@ -3,16 +3,14 @@
 use std::{io::Write, sync::Arc};
 
 use arrow_array::{
-    ArrayRef, DictionaryArray, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt8Array,
-    UInt16Array, UInt64Array, types::UInt8Type,
+    ArrayRef, ArrowPrimitiveType, DictionaryArray, Int32Array, Int64Array, PrimitiveArray, RecordBatch,
+    StringArray, UInt8Array, UInt16Array,
+    types::{Int16Type, Int32Type, Int64Type, UInt8Type, UInt64Type},
 };
-use arrow_ipc::{
-    CompressionType,
-    writer::{IpcWriteOptions, StreamWriter},
-};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, SchemaRef};
 
-use crate::{Detail, Event, Header, Kind, schema};
+use crate::{Detail, Event, Header, Kind, encoder::Encoder, schema};
 
 /// Rows after which a batch is written without being asked for. At 45 bytes a row this bounds the writer at about 3 MB;
 /// larger batches do not compress better.
@@ -39,7 +37,7 @@ pub enum WriteError {
 /// order of time.
 pub struct Writer<W: Write> {
     schema: SchemaRef,
-    encoder: StreamWriter<Vec<u8>>,
+    encoder: Encoder,
     out: W,
     rows: Vec<Event>,
     /// Details by row, ascending.
@@ -52,11 +50,9 @@ impl<W: Write> Writer<W> {
     /// Begins a trace: writes the schema with its header.
     pub fn new(out: W, header: &Header) -> Result<Writer<W>, WriteError> {
         let schema = schema::schema(header)?;
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
-        let encoder = StreamWriter::try_new_with_options(Vec::new(), &schema, options)?;
         let mut writer = Writer {
+            encoder: Encoder::new(&schema)?,
             schema,
-            encoder,
             out,
             rows: Vec::with_capacity(MAX_BATCH_ROWS),
             details: Vec::new(),
@@ -97,7 +93,7 @@ impl<W: Write> Writer<W> {
     /// Writes what is left and the end-of-stream mark, and gives `W` back.
     pub fn finish(mut self) -> Result<W, WriteError> {
         self.flush()?;
-        self.encoder.finish()?;
+        self.encoder.finish();
         self.write_encoded()?;
         self.out.flush()?;
         Ok(self.out)
@@ -114,7 +110,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn write_encoded(&mut self) -> Result<(), WriteError> {
-        let encoded = self.encoder.get_mut();
+        let encoded = self.encoder.encoded();
         self.out.write_all(encoded)?;
         self.bytes_written += encoded.len() as u64;
         encoded.clear();
@@ -134,14 +130,34 @@ impl<W: Write> Writer<W> {
             Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.cpu))),
             Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.pid))),
             Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.tid))),
-            Arc::new(rows.iter().map(|row| (row.gil != 0).then_some(row.gil)).collect::<UInt64Array>()),
-            Arc::new(rows.iter().map(|row| (row.nr >= 0).then_some(row.nr)).collect::<Int16Array>()),
-            Arc::new(rows.iter().map(|row| (row.fd >= 0).then_some(row.fd)).collect::<Int32Array>()),
-            Arc::new(rows.iter().map(|row| has_value(row.kind).then_some(row.value)).collect::<Int64Array>()),
+            Arc::new(sparse::<UInt64Type>(rows, |row| (row.gil != 0).then_some(row.gil))),
+            Arc::new(sparse::<Int16Type>(rows, |row| (row.nr >= 0).then_some(row.nr))),
+            Arc::new(sparse::<Int32Type>(rows, |row| (row.fd >= 0).then_some(row.fd))),
+            Arc::new(sparse::<Int64Type>(rows, |row| has_value(row.kind).then_some(row.value))),
             Arc::new((0..rows.len()).map(detail_of).collect::<StringArray>()),
         ];
         RecordBatch::try_new(self.schema.clone(), columns)
     }
+}
+
+/// A column that is null where `value` gives none. What stands under a null is anybody's choice: the value before it, which
+/// compresses better than a zero in between.
+fn sparse<T: ArrowPrimitiveType>(
+    rows: &[Event],
+    value: impl Fn(&Event) -> Option<T::Native>,
+) -> PrimitiveArray<T> {
+    let mut last = T::Native::default();
+    let mut values = Vec::with_capacity(rows.len());
+    let valid: NullBuffer = rows
+        .iter()
+        .map(|row| {
+            let here = value(row);
+            last = here.unwrap_or(last);
+            values.push(last);
+            here.is_some()
+        })
+        .collect();
+    PrimitiveArray::new(values.into(), Some(valid))
 }
 
 /// Whether rows of this kind use the `value` column; the others leave it null.
