@@ -11,7 +11,7 @@ use crate::{
     Options, Settings, commands,
     figures::{Figures, Wanted, Worker},
     open::{Session, Status, Wake},
-    panels::{self, Panels, dialog::OpenDialog},
+    panels::{self, Panels, arrangement, dialog::OpenDialog},
     screenshot::{Failure, Screenshot},
     settings, theme,
     timeline::Timeline,
@@ -45,7 +45,7 @@ impl App {
             worker: None,
             figures: None,
             timeline: Timeline::new(),
-            panels: Panels::new(),
+            panels: Panels::new(None),
             dialog: OpenDialog::default(),
             show_help: false,
             focus_search: false,
@@ -54,6 +54,13 @@ impl App {
             screenshot: None,
             wake: Arc::new(move || repaint.request_repaint()),
         }
+    }
+
+    /// Takes up what the last window left.
+    pub fn restore(&mut self, ctx: &Context, storage: &dyn eframe::Storage) {
+        self.settings = eframe::get_value(storage, settings::KEY).unwrap_or_default();
+        self.panels = Panels::new(eframe::get_value(storage, arrangement::KEY));
+        theme::apply(ctx, self.settings.theme());
     }
 
     /// Does what the command line asks for.
@@ -262,5 +269,6 @@ impl eframe::App for App {
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         eframe::set_value(storage, settings::KEY, &self.settings);
+        eframe::set_value(storage, arrangement::KEY, self.panels.arrangement());
     }
 }

@@ -55,11 +55,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         "gilscope",
         native,
         Box::new(move |creation| {
-            let settings = match (&options.screenshot, creation.storage) {
-                (None, Some(storage)) => eframe::get_value(storage, settings::KEY).unwrap_or_default(),
-                _ => Settings::default(),
-            };
-            let mut app = App::new(&creation.egui_ctx, settings);
+            let mut app = App::new(&creation.egui_ctx, Settings::default());
+            if let (None, Some(storage)) = (&options.screenshot, creation.storage) {
+                app.restore(&creation.egui_ctx, storage);
+            }
             app.start(&options, &creation.egui_ctx, outcome);
             Ok(Box::new(app))
         }),

@@ -1,5 +1,6 @@
 //! What stands beside the timeline: verdict, convoys, figures of the range, details of the selection, and the dialogs.
 
+pub(crate) mod arrangement;
 pub(crate) mod bar;
 mod blame;
 mod code;
@@ -14,14 +15,15 @@ mod waits;
 pub(crate) mod welcome;
 
 use egui::{Color32, Ui, WidgetText};
-use egui_tiles::{SimplificationOptions, TileId, Tiles, Tree, UiResponse};
+use egui_tiles::{SimplificationOptions, TileId, Tree, UiResponse};
 use gilscope_analysis::Model;
 use gilscope_draw::Palette;
+use serde::{Deserialize, Serialize};
 
 use crate::{Settings, figures::Figures, open::Trace, selection::Selection, timeline::Timeline};
 
 /// One panel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Panel {
     Verdict,
     Convoys,
@@ -34,6 +36,17 @@ pub(crate) enum Panel {
 }
 
 impl Panel {
+    pub(crate) const ALL: [Panel; 8] = [
+        Panel::Verdict,
+        Panel::Convoys,
+        Panel::Threads,
+        Panel::Blame,
+        Panel::Details,
+        Panel::Waits,
+        Panel::Counters,
+        Panel::Code,
+    ];
+
     fn title(self) -> &'static str {
         match self {
             Panel::Verdict => "Verdict",
@@ -48,31 +61,26 @@ impl Panel {
     }
 }
 
-/// All panels, in three columns of tabs that can be rearranged.
+/// All panels, in tabs that can be rearranged.
 pub(crate) struct Panels {
     tree: Tree<Panel>,
-    details: TileId,
     shown: Selection,
     threads: threads::Order,
 }
 
 impl Panels {
-    pub(crate) fn new() -> Panels {
-        let mut tiles = Tiles::default();
-        let mut tabs = |panels: &[Panel]| {
-            let children: Vec<TileId> = panels.iter().map(|&panel| tiles.insert_pane(panel)).collect();
-            (children.clone(), tiles.insert_tab_tile(children))
-        };
-        let (_, left) = tabs(&[Panel::Verdict, Panel::Convoys]);
-        let (_, middle) = tabs(&[Panel::Threads, Panel::Blame, Panel::Code]);
-        let (right_panes, right) = tabs(&[Panel::Waits, Panel::Counters, Panel::Details]);
-        let root = tiles.insert_horizontal_tile(vec![left, middle, right]);
+    /// Panels as they were left, or as they are at first.
+    pub(crate) fn new(kept: Option<Tree<Panel>>) -> Panels {
         Panels {
-            tree: Tree::new(egui::Id::unique("panels"), root, tiles),
-            details: right_panes[2],
+            tree: arrangement::kept(kept),
             shown: Selection::default(),
             threads: threads::Order::default(),
         }
+    }
+
+    /// How they are arranged now.
+    pub(crate) fn arrangement(&self) -> &Tree<Panel> {
+        &self.tree
     }
 
     pub(crate) fn show(
@@ -87,8 +95,8 @@ impl Panels {
         let selection = timeline.selection;
         if selection != self.shown {
             if selection.time.is_some() && selection.time != self.shown.time {
-                let details = self.details;
-                self.tree.make_active(|id, _| id == details);
+                let details = self.tree.tiles.find_pane(&Panel::Details);
+                self.tree.make_active(|id, _| Some(id) == details);
             }
             self.shown = selection;
         }
