@@ -180,7 +180,8 @@ fn believed_stacks_of_a_thread_that_never_stops_calling_are_whole() {
                 }
             }
             println!("believed {believed}, torn {torn}, broken {broken}");
-            assert!(believed > 2900, "of 3000 samples {torn} were torn");
+            // How many are torn depends on how fast the machine reads; that none is believed wrongly does not.
+            assert!(believed > 2000, "of 3000 samples {torn} were torn");
             assert!(
                 broken * 200 <= believed,
                 "{broken} of {believed} believed stacks are not what the thread did"
