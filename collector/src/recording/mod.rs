@@ -16,6 +16,7 @@ use gilscope_probes::{
     clock::utc_offset_nanos,
     interpreter::InterpreterError,
     perf::{Mode, SubscribeError},
+    privilege,
     process::online_cpus,
     python::NO_NATIVE_FRAMES,
     session::{AttachError, Follow, Session, SessionOptions, StackOptions, Status},
@@ -70,6 +71,15 @@ pub(crate) fn run(
     let mut line = StatusLine::new(&path, targets);
     if session.mode() == Mode::PerThread {
         say!("one perf event per thread: the first moments of threads that start meanwhile are missing");
+    }
+    let (ring_bytes, wanted) = session.ring_bytes();
+    if ring_bytes < wanted {
+        say!(
+            "the kernel's buffers are {} KiB instead of {} KiB, as much as may be locked here, and bursts may be lost: grant \
+             CAP_IPC_LOCK, or raise kernel.perf_event_mlock_kb",
+            ring_bytes >> 10,
+            wanted >> 10
+        );
     }
     let reason = loop {
         let timeout = deadline.map_or(ROUND, |at| at.saturating_duration_since(Instant::now()).min(ROUND));
@@ -142,6 +152,15 @@ pub(crate) fn explain(error: anyhow::Error) -> anyhow::Error {
     });
     if !permission {
         return error;
+    }
+    let missing = privilege::missing();
+    if privilege::is_root() && !missing.is_empty() {
+        if error.chain().any(|cause| matches!(cause.downcast_ref(), Some(AttachError::Interpreter(_)))) {
+            return error;
+        }
+        let names: Vec<&str> = missing.iter().map(|capability| capability.name).collect();
+        let sentence = crate::logging::sentence(&error);
+        return anyhow!("{sentence}: root lacks {}\n  {}", names.join(" and "), privilege::remedy(&missing));
     }
     let words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
     anyhow!("{}: this needs root\n  try: sudo {}", crate::logging::sentence(&error), words.join(" "))

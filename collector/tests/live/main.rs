@@ -8,6 +8,7 @@
 
 mod bad_outputs;
 mod bad_targets;
+mod capabilities;
 mod children;
 mod endings;
 mod fates;

@@ -1,17 +1,12 @@
 //! What the machine must have.
 
-use std::fs;
-
 use super::{CostError, Finding, measure_hit_cost};
 use crate::{
     perf::raise_descriptor_limit,
+    privilege,
     process::online_cpus,
     tracefs::{Tracefs, TracefsError},
 };
-
-/// `CAP_SYS_ADMIN` and `CAP_PERFMON` (`include/uapi/linux/capability.h`).
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
 
 /// Checks the machine, the most basic things first.
 pub fn check_machine() -> Vec<Finding> {
@@ -50,19 +45,20 @@ fn check_kernel() -> Finding {
 }
 
 fn check_privilege() -> Finding {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0);
-    let has = |capability: u32| effective >> capability & 1 == 1;
-    if has(CAP_SYS_ADMIN) {
-        return Finding::ok("privilege", "CAP_SYS_ADMIN");
+    let missing = privilege::missing();
+    if missing.is_empty() {
+        return Finding::ok("privilege", privilege::NEEDED.map(|needed| needed.name).join(", "));
     }
-    let found = if has(CAP_PERFMON) { "CAP_PERFMON without CAP_SYS_ADMIN" } else { "an ordinary user" };
-    Finding::failure(
-        "privilege",
-        found,
-        "run it as root: sudo gilscope doctor (in a container: --cap-add SYS_ADMIN)",
-    )
+    if !privilege::is_root() && missing.contains(&privilege::SYS_ADMIN) {
+        return Finding::failure("privilege", "an ordinary user", "run it as root: sudo gilscope doctor");
+    }
+    let lacks: Vec<String> =
+        missing.iter().map(|lacking| format!("{} ({})", lacking.name, lacking.purpose)).collect();
+    let (found, remedy) = (format!("lacks {}", lacks.join(" and ")), privilege::remedy(&missing));
+    match missing.contains(&privilege::SYS_ADMIN) {
+        true => Finding::failure("privilege", found, remedy),
+        false => Finding::warning("privilege", found, remedy),
+    }
 }
 
 fn check_tracefs(tracefs: &Result<Tracefs, TracefsError>) -> Finding {
@@ -71,7 +67,7 @@ fn check_tracefs(tracefs: &Result<Tracefs, TracefsError>) -> Finding {
         Err(error) if error.is_permission() => Finding::failure(
             "tracefs",
             "not reachable without privilege",
-            "run it as root: sudo gilscope doctor",
+            "see what to do about the privilege",
         ),
         Err(_) => Finding::failure(
             "tracefs",

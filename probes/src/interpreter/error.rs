@@ -1,7 +1,11 @@
 //! Why a process has no interpreter to trace.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::privilege;
 
 /// Why a process has no interpreter to trace.
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +116,11 @@ impl InterpreterError {
                 InterpreterError::NoPermission {
                     pid,
                     path,
-                    advice: "even root may not here; in a container, start it with",
-                    command: "docker run --privileged --pid=host".to_owned(),
+                    advice: "root may not here without CAP_SYS_PTRACE; in a container, start it with",
+                    command: format!(
+                        "docker run --pid=host {}",
+                        privilege::docker_options(&privilege::NEEDED)
+                    ),
                 }
             }
             io::ErrorKind::PermissionDenied => InterpreterError::NoPermission {

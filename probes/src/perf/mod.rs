@@ -84,6 +84,11 @@ impl PerfSource {
         self.opener.mode()
     }
 
+    /// Bytes of each of the kernel's buffers, and how many it should have: fewer where this process may not lock more memory.
+    pub fn ring_bytes(&self) -> (usize, usize) {
+        self.opener.ring_bytes()
+    }
+
     /// Sets a probe at all of `sites` and gives the number by which its hits are known.
     pub fn define_probe(&mut self, sites: &[ProbeSite]) -> Result<u16, TracefsError> {
         let number = self.probes.len();

@@ -10,7 +10,7 @@ use perf_event::{
     events::{Software, Tracepoint},
 };
 
-use super::record::What;
+use super::{limits::lockable_bytes, record::What};
 use crate::{
     process,
     source::Origin,
@@ -20,8 +20,10 @@ use crate::{
 /// Memory for all rings together. A thread that does nothing but hand the GIL over writes 43 MB/s, so two processors' rings of
 /// 8 MiB last for 190 ms each, several rounds of the collector.
 const RINGS_BYTES: usize = 64 << 20;
-/// A ring is never smaller: a round of the collector must fit.
+/// A ring is not made smaller on our own account: a round of the collector must fit.
 const LEAST_RING_BYTES: usize = 512 << 10;
+/// A ring is not made smaller on the kernel's account either: recording would lose more than it shows.
+const LEAST_LOCKED_BYTES: usize = 64 << 10;
 const MOST_RING_BYTES: usize = 8 << 20;
 
 /// How events are spread over threads and processors.
@@ -81,6 +83,18 @@ pub enum SubscribeError {
         "more perf events are needed than this process may open: raise its limit (ulimit -Hn), or use --per-thread"
     )]
     Descriptors(#[source] io::Error),
+    /// The kernel's buffers do not fit.
+    #[error(
+        "this process may not lock {} KiB of memory for each of the kernel's buffers: grant CAP_IPC_LOCK, or raise \
+         kernel.perf_event_mlock_kb", bytes >> 10
+    )]
+    Memory {
+        /// Bytes of a buffer.
+        bytes: usize,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
     /// Anything else.
     #[error("the kernel refused a perf event")]
     Kernel(#[source] io::Error),
@@ -96,6 +110,7 @@ pub(super) struct Opener {
     enter_filter: Option<CString>,
     exit_filter: Option<CString>,
     ring_bytes: usize,
+    wanted_ring_bytes: usize,
     /// Whether the kernel can restrict inheritance to threads (since Linux 5.13).
     can_inherit_threads_only: std::cell::Cell<bool>,
     /// Whether the kernel counts what each event lost (since Linux 6.0).
@@ -122,14 +137,16 @@ impl Opener {
             Mode::PerThreadAndCpu => process::online_cpus().len(),
             Mode::PerThread => 128,
         };
-        let share = (RINGS_BYTES / rings).clamp(LEAST_RING_BYTES, MOST_RING_BYTES);
-        // A power of two, as the kernel wants it, rounded down.
-        let ring_bytes = options.ring_bytes.unwrap_or(1 << share.ilog2());
+        // Powers of two, as the kernel wants them, rounded down.
+        let share = 1 << (RINGS_BYTES / rings).clamp(LEAST_RING_BYTES, MOST_RING_BYTES).ilog2();
+        let lockable = lockable_bytes(rings).map(|bytes| 1 << bytes.max(LEAST_LOCKED_BYTES).ilog2());
+        let fitting = lockable.map_or(share, |lockable| share.min(lockable));
         Ok(Opener {
             enter_filter: filter(&options.syscall_enters),
             exit_filter: filter(&options.syscall_exits),
             base,
-            ring_bytes,
+            ring_bytes: options.ring_bytes.unwrap_or(fitting),
+            wanted_ring_bytes: options.ring_bytes.unwrap_or(share),
             can_inherit_threads_only: true.into(),
             counts_losses: Builder::new(Software::DUMMY).read_format(ReadFormat::LOST).build().is_ok(),
             options,
@@ -138,6 +155,11 @@ impl Opener {
 
     pub(super) fn mode(&self) -> Mode {
         self.options.mode
+    }
+
+    /// Bytes of each ring, and how many it should have.
+    pub(super) fn ring_bytes(&self) -> (usize, usize) {
+        (self.ring_bytes, self.wanted_ring_bytes)
     }
 
     /// The events that every thread gets, and their tracepoint numbers.
@@ -164,7 +186,11 @@ impl Opener {
             None => builder.observe_pid(tid).any_cpu(),
         };
         let owner = builder.build().map_err(|error| explain(error, tid))?;
-        owner.sampled(self.ring_bytes).map_err(|error| explain(error, tid))
+        let bytes = self.ring_bytes;
+        owner.sampled(bytes).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => SubscribeError::Memory { bytes, source: error },
+            _ => explain(error, tid),
+        })
     }
 
     /// Opens an event of a thread.

@@ -181,6 +181,11 @@ impl Session {
         self.source.mode()
     }
 
+    /// Bytes of each of the kernel's buffers, and how many it should have: fewer where this process may not lock more memory.
+    pub fn ring_bytes(&self) -> (usize, usize) {
+        self.source.ring_bytes()
+    }
+
     /// Adds a process that runs Python. Its events are recorded from [`Session::start`] on.
     pub fn attach(&mut self, pid: i32) -> Result<(), AttachError> {
         let seen = monotonic_nanos();
