@@ -164,7 +164,8 @@ impl Drop for Puppet {
     }
 }
 
-/// Every supported CPython of this machine: the distribution's, pyenv's, and those of `samples/debian-pythons.sh`.
+/// Every supported CPython of this machine: the distribution's, pyenv's, those of `samples/debian-pythons.sh`, and those that
+/// `GILSCOPE_PYTHONS` lists.
 pub(crate) fn interpreters() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for minor in 8..=15 {
@@ -177,7 +178,10 @@ pub(crate) fn interpreters() -> Vec<PathBuf> {
         }
         found.push(PathBuf::from(format!("/var/tmp/gilscope-pythons/run-3.{minor}")));
     }
+    let listed = std::env::var_os("GILSCOPE_PYTHONS").unwrap_or_default();
+    found.extend(std::env::split_paths(&listed));
     found.retain(|path| path.exists());
+    found.dedup();
     found
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Every `python3.N` and `python2.N` found: on the `PATH`, in pyenv's folder, and in `GILSCOPE_TEST_PYTHONS` (separated by
+/// Every `python3.N` and `python2.N` found: on the `PATH`, in pyenv's folder, and in `GILSCOPE_PYTHONS` (separated by
 /// colons).
 pub(crate) fn pythons() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -15,7 +15,7 @@ pub(crate) fn pythons() -> Vec<PathBuf> {
         let folders = versions.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path().join("bin")));
         found.extend(folders.flat_map(|folder| named_python(&folder)));
     }
-    if let Some(more) = std::env::var_os("GILSCOPE_TEST_PYTHONS") {
+    if let Some(more) = std::env::var_os("GILSCOPE_PYTHONS") {
         found.extend(std::env::split_paths(&more));
     }
     let mut resolved: Vec<PathBuf> = found.iter().filter_map(|python| python.canonicalize().ok()).collect();

@@ -36,8 +36,7 @@ pub(crate) fn pythons() -> &'static [Python] {
                 println!("skipped: CPython 3.{minor}: not here");
             }
         }
-        let least = if std::env::var_os("CI").is_some_and(|ci| ci == "true") { 2 } else { 1 };
-        assert!(found.len() >= least, "too few CPythons here: {found:?}");
+        assert!(!found.is_empty(), "no CPython here");
         found
     })
 }
