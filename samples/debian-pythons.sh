@@ -5,9 +5,9 @@
 #     samples/debian-pythons.sh FOLDER [VERSION...]      e.g.  samples/debian-pythons.sh /var/tmp/pythons 3.14
 #
 #     chroot FOLDER/3.14 /usr/bin/python3.14 …           bare: no /proc, no /tmp; a script comes on standard input
-#     FOLDER/run-3.14 SCRIPT …                           the same interpreter with the host's /proc, /dev, /sys, /tmp
-#                                                        in a private mount namespace, and the host's files at their
-#                                                        paths below /host; the process keeps its PID
+#     FOLDER/run-3.14 SCRIPT …                           the same interpreter in a private mount namespace, with the
+#                                                        host's folders (/proc, /tmp, /home, …) at their places and
+#                                                        all of the host below /host; the process keeps its PID
 #
 # The packages are resolved, fetched and verified by apt into FOLDER/.apt (this host's apt configuration is read, never
 # changed) and only unpacked: no package script runs, a root takes about 100 MB instead of a whole system. A root that
@@ -91,10 +91,14 @@ prepare_apt() {
 write_runner() {
     cat >"$folder/run-$1" <<RUN
 #!/bin/sh
-# Debian's python$1 in $folder/$1, with the host's /proc, /dev, /sys, /tmp, and its files below /host.
+# Debian's python$1 in $folder/$1, with the host's folders at their places, but for those of its system, and all below /host.
 exec unshare --mount sh -ec '
     root=\$1; shift
-    for dir in proc dev sys tmp; do mount --rbind /\$dir "\$root/\$dir"; done
+    for dir in /*/; do
+        case \$dir in /usr/|/bin/|/sbin/|/lib*/|/etc/|/var/|/run/|/boot/|/host/|/lost+found/) continue ;; esac
+        mkdir -p "\$root\$dir"
+        mount --rbind "\$dir" "\$root\$dir"
+    done
     mount --rbind / "\$root/host"
     exec chroot "\$root" /usr/bin/python$1 "\$@"' sh "$folder/$1" "\$@"
 RUN

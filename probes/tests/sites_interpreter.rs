@@ -125,9 +125,10 @@ fn pypy_is_named() {
     assert!(matches!(error, InterpreterError::PyPy { .. }), "{error:?}");
 }
 
-/// The executable of a Python that is no more than a loader of a library would not do.
+/// The executable of a Python that is no more than a loader of a library would not do, nor would a script that starts one.
 fn static_python() -> Option<PathBuf> {
     let is_whole = |python: &Path| {
+        std::fs::read(python).ok().filter(|bytes| bytes.starts_with(b"\x7fELF"))?;
         let puppet = Puppet::python(python, "print('ready')")?;
         Some(Interpreter::of(puppet.pid()).ok()?.kind == ImageKind::Executable)
     };

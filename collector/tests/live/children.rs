@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::harness::{
     Lines, Puppet, Python, Recording, Trace, any_python, begin, folder, gilscope, pythons, recorded, run,
-    skip, skip_optional,
+    skip_optional,
 };
 
 /// An interpreter of another version than `python`, which can be started by its path alone.
@@ -58,7 +58,7 @@ fn a_spawned_interpreter_is_recorded_also_one_of_another_version() {
     let Some(_turn) = begin(NAME) else { return };
     let python = any_python();
     let Some(other) = another(python) else {
-        return skip(NAME, "needs two versions of CPython");
+        return skip_optional(NAME, "needs two versions of CPython that are installed");
     };
     let mut puppet = Puppet::start(python);
     let output = puppet.folder.path().join("trace");
