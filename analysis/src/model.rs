@@ -110,8 +110,8 @@ impl Thread {
     /// Its name, or `thread 1234`.
     pub fn name(&self) -> String {
         match self.detail.best_name() {
-            Some(name) if !name.is_empty() => name.to_owned(),
-            _ => format!("thread {}", self.tid),
+            Some(name) => name.to_owned(),
+            None => format!("thread {}", self.tid),
         }
     }
 }

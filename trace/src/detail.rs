@@ -108,7 +108,12 @@ pub struct Thread {
 impl Thread {
     /// The best name there is: Python's, else the kernel's.
     pub fn best_name(&self) -> Option<&str> {
-        self.name.as_deref().or(self.os_name.as_deref())
+        // A name of blanks cannot be seen.
+        [&self.name, &self.os_name]
+            .into_iter()
+            .flatten()
+            .map(|name| name.as_str())
+            .find(|name| !name.trim().is_empty())
     }
 }
 
@@ -230,4 +235,21 @@ pub struct Note {
 pub struct End {
     /// Why it ended: `interrupted`, `duration`, `target exited`, …
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_blanks_is_no_name() {
+        let named = |name: &str, os_name: &str| Thread {
+            name: Some(name.into()),
+            os_name: Some(os_name.into()),
+            foreign: None,
+        };
+        assert_eq!(named("worker", "python3").best_name(), Some("worker"));
+        assert_eq!(named("  ", "python3").best_name(), Some("python3"));
+        assert_eq!(named("", " ").best_name(), None);
+    }
 }
