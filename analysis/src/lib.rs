@@ -27,7 +27,7 @@ pub use convoy::Convoy;
 pub use engine::Engine;
 pub use holds::{Hold, Holds};
 pub use lane::{Interval, Lane};
-pub use model::{Gil, Lost, Model, Process, Thread};
+pub use model::{Blame, Gil, Lost, Model, Process, Thread};
 pub use report::Report;
 pub use spans::{Calls, Span, Spans};
 pub use stacks::{Sample, Samples, Stacks};

@@ -81,7 +81,7 @@ impl Bars<'_, '_> {
         if w >= TEXT_WIDTH && self.h >= TEXT_HEIGHT && look >= Look::Poll && look != Look::Lost {
             let interval = scene.model.threads[thread as usize].lane.get(piece.first);
             let (left, right) = (x.max(0.0), (x + w).min(scene.width));
-            let text = caption(scene.model, thread, &interval);
+            let texts = captions(scene.model, thread, &interval);
             let on = match look.height() < 1.0 {
                 true => scene.palette.faint,
                 false => scene.palette.text_on(color),
@@ -89,7 +89,7 @@ impl Bars<'_, '_> {
             // Thin bars have their text above the bar's own height, on the lane.
             let size = (self.h * 0.5).clamp(9.0, 12.0);
             let at = [left + 4.0, self.y + self.h / 2.0];
-            self.layer.label_within(at, Anchor::Left, &text, right - left - 8.0, size, on);
+            self.layer.label_fitting(at, Anchor::Left, &texts, right - left - 8.0, size, on);
         }
     }
 
@@ -201,6 +201,21 @@ pub fn caption(model: &Model, thread: u32, interval: &Interval) -> String {
         State::Descheduled => format!("not running {length}"),
         State::Limbo => format!("limbo {length}"),
         State::OffGil | State::Unknown => length,
+    }
+}
+
+/// What an interval says inside its bar, longest first: where the whole does not fit, what matters most is left.
+fn captions(model: &Model, thread: u32, interval: &Interval) -> Vec<String> {
+    let whole = caption(model, thread, interval);
+    let length = time::duration(interval.duration());
+    match interval.state {
+        State::Waiting => vec![whole, format!("waits {length}"), length],
+        State::Syscall => {
+            let name = syscalls::name(state::call_nr(interval.arg));
+            vec![whole, format!("{name} · {length}"), name.into_owned()]
+        }
+        State::Holding | State::Descheduled | State::Limbo => vec![whole, length],
+        State::OffGil | State::Unknown => vec![whole],
     }
 }
 

@@ -135,6 +135,28 @@ impl Layer {
         }
     }
 
+    /// Adds the first of `texts` that fits into `width`; if none does, the last one cut.
+    pub fn label_fitting(
+        &mut self,
+        at: [f32; 2],
+        anchor: Anchor,
+        texts: &[String],
+        width: f32,
+        size: f32,
+        color: Rgba,
+    ) {
+        let fits = texts.iter().find(|text| crate::text::width(text, size) <= width);
+        if let Some(text) = fits.or(texts.last()) {
+            self.label_within(at, anchor, text, width, size, color);
+        }
+    }
+
+    /// Adds an arrow with an edge of `halo`, which is seen on any ground.
+    pub fn arrow_on(&mut self, from: [f32; 2], to: [f32; 2], width: f32, color: Rgba, halo: Rgba) {
+        self.arrow(from, to, width + 2.0, halo);
+        self.arrow(from, to, width, color);
+    }
+
     /// Moves everything, its clip too.
     pub fn shift(&mut self, dx: f32, dy: f32) {
         if let Some(clip) = &mut self.clip {

@@ -1,16 +1,16 @@
 //! The column to the left of the rows: names, and how much each thread waited.
 
-use crate::{Anchor, Layer, Look, Rgba, RowKind, Scene, text};
+use crate::{Anchor, Layer, Look, Rgba, Row, RowKind, Scene, text};
 
 /// The names of the rows in sight, in a column `width` wide.
-pub fn names(scene: &Scene<'_>, width: f32, hovered: Option<RowKind>, layer: &mut Layer) {
+pub fn names(scene: &Scene<'_>, width: f32, highlighted: &[RowKind], layer: &mut Layer) {
     let palette = scene.palette;
     layer.rect(0.0, 0.0, width, scene.height, palette.background);
     for row in scene.visible() {
         let y = row.y - scene.scroll;
         let middle = y + row.h / 2.0;
         let size = (row.h * 0.55).clamp(8.0, 13.0);
-        if hovered == Some(row.kind) {
+        if highlighted.contains(&row.kind) {
             layer.rect(0.0, y, width, row.h, palette.raised);
         }
         match row.kind {
@@ -40,15 +40,10 @@ pub fn names(scene: &Scene<'_>, width: f32, hovered: Option<RowKind>, layer: &mu
                 if this.detail.foreign == Some(true) {
                     name.push_str(" (foreign)");
                 }
-                if row.h >= 9.0 {
-                    layer.label_within(
-                        [20.0, middle],
-                        Anchor::Left,
-                        &name,
-                        width - 24.0 - note_width,
-                        size,
-                        palette.text,
-                    );
+                if row.h >= 9.0
+                    && let Some(name) = text::fit_middle(&name, width - 24.0 - note_width, size)
+                {
+                    layer.label([20.0, middle], Anchor::Left, name, size, palette.text);
                 }
             }
         }
@@ -70,19 +65,27 @@ pub fn process_name(scene: &Scene<'_>, process: u32) -> String {
     if let Some(role) = &this.detail.role {
         text = format!("{role} · {}", this.pid);
     }
-    let command = this.detail.command.join(" ");
-    if !command.is_empty() {
-        text.push_str(" · ");
-        text.push_str(&command);
-    }
     text
+}
+
+/// The heading of a process goes on over the lanes, with its command.
+pub(crate) fn heading(scene: &Scene<'_>, process: u32, row: &Row, layer: &mut Layer) {
+    let (y, palette) = (row.y - scene.scroll, scene.palette);
+    layer.rect(0.0, y, scene.width, row.h, palette.raised);
+    if let Some(this) = scene.model.processes.get(process as usize) {
+        let at = [6.0, y + row.h / 2.0];
+        let command = this.detail.command.join(" ");
+        layer.label_within(at, Anchor::Left, &command, scene.width - 12.0, 12.0, palette.faint);
+    }
 }
 
 /// The name of an ownership row.
 pub fn owner_name(scene: &Scene<'_>, gil: u32) -> String {
-    match scene.model.gils.get(gil as usize).and_then(|gil| gil.detail.interpreter) {
+    let Some(this) = scene.model.gils.get(gil as usize) else { return String::from("GIL owner") };
+    let of_process = scene.model.gils.iter().filter(|other| other.process == this.process).count();
+    match this.detail.interpreter {
         Some(number) if number > 0 => format!("GIL owner · interpreter {number}"),
-        _ if scene.model.gils.len() > 1 => format!("GIL owner · {}", scene.model.gil_name(gil)),
+        _ if of_process > 1 => format!("GIL owner · {}", scene.model.gil_name(gil)),
         _ => String::from("GIL owner"),
     }
 }

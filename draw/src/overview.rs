@@ -92,9 +92,14 @@ pub fn overview(
             }
         }
     }
+    let mut covered = f32::NEG_INFINITY;
     for convoy in &model.convoys {
         let x = all.x(convoy.start, width);
         let w = (all.x(convoy.end, width) - x).max(2.0);
+        if x + w <= covered {
+            continue;
+        }
+        covered = covered.max(x + w);
         layer.rect(x, floor + 1.0, w, HEIGHT - floor - 2.0, palette.convoy);
     }
     for lost in &model.lost {

@@ -21,16 +21,13 @@ pub(crate) fn row(scene: &Scene<'_>, cache: &mut Cache, gil: u32, row: &Row, lay
             layer.rect(x, y, w - gap, row.h, color);
             if w > 34.0 && row.h >= 13.0 && hold.thread != NONE {
                 let (left, right) = (x.max(0.0), (x + w).min(scene.width));
-                let text = format!(
-                    "{} · {}",
-                    scene.model.threads[hold.thread as usize].name(),
-                    time::duration(hold.duration())
-                );
+                let name = scene.model.threads[hold.thread as usize].name();
+                let texts = [format!("{name} · {}", time::duration(hold.duration())), name];
                 let at = [left + 4.0, y + row.h / 2.0];
-                layer.label_within(
+                layer.label_fitting(
                     at,
                     Anchor::Left,
-                    &text,
+                    &texts,
                     right - left - 8.0,
                     11.0,
                     scene.palette.text_on(color),

@@ -114,7 +114,7 @@ pub fn draw(model: &Model, options: &PictureOptions) -> DrawList {
         );
     }
     let mut column = DrawList::new(NAMES, scene.height);
-    names::names(&scene, NAMES, None, column.layer(Some([0.0, 0.0, NAMES, scene.height])));
+    names::names(&scene, NAMES, &[], column.layer(Some([0.0, 0.0, NAMES, scene.height])));
     list.place(column, 0.0, rows_y);
     list.place(scene::rows(&scene, &mut Cache::default(), Emphasis::default()), NAMES, rows_y);
     legend(&palette, width, left_out, &mut list, rows_y + scene.height);

@@ -108,6 +108,9 @@ impl Rows {
     pub fn of(model: &Model, index: &TraceIndex, options: &RowOptions) -> Rows {
         let mut rows = Rows { places: vec![u32::MAX; model.threads.len()], ..Rows::default() };
         let filter = options.filter.trim().to_lowercase();
+        // Where no thread used a GIL, leaving those out would leave nothing.
+        let hide_idle = options.hide_idle && model.threads.iter().any(|thread| thread.uses_gil);
+        let options = &RowOptions { hide_idle, ..options.clone() };
         let mut shown: Vec<u32> = (0..model.threads.len() as u32)
             .filter(|thread| is_shown(model, *thread, &filter, options))
             .collect();

@@ -3,7 +3,7 @@
 use gilscope_analysis::{Model, index::Bucket};
 
 use crate::{
-    Cache, Clock, DrawList, Palette, Row, RowKind, Rows, TraceIndex, View, axis, convoys, lanes, lost,
+    Cache, Clock, DrawList, Palette, Row, RowKind, Rows, TraceIndex, View, axis, convoys, lanes, lost, names,
     overlay, owners,
 };
 
@@ -71,6 +71,8 @@ const MANY_ROWS: usize = 24;
 /// What is emphasised in a picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Emphasis {
+    /// An interval: the thread, from when to when.
+    pub interval: Option<(u32, i64, i64)>,
     /// A stall: index into the model's.
     pub stall: Option<u32>,
     /// A convoy: index into the model's.
@@ -88,9 +90,7 @@ pub fn rows(scene: &Scene<'_>, cache: &mut Cache, emphasis: Emphasis) -> DrawLis
     axis::grid(scene, layer);
     for row in scene.visible() {
         match row.kind {
-            RowKind::Process(_) => {
-                layer.rect(0.0, row.y - scene.scroll, scene.width, row.h, scene.palette.raised);
-            }
+            RowKind::Process(process) => names::heading(scene, process, row, layer),
             RowKind::Owner(gil) => owners::row(scene, cache, gil, row, layer),
             RowKind::Thread(thread) => lanes::row(scene, cache, thread, row, layer),
         }

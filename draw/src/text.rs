@@ -61,6 +61,32 @@ pub fn fit(text: &str, available: f32, size: f32) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// The text, cut in the middle: what tells `pool-worker-1` from `pool-worker-2` stands at the end. `None` as in [`fit`].
+pub fn fit_middle(text: &str, available: f32, size: f32) -> Option<String> {
+    if width(text, size) <= available {
+        return (!text.is_empty()).then(|| text.to_owned());
+    }
+    let room = available - advance_of('…') * size;
+    let characters: Vec<char> = text.chars().collect();
+    let (mut head, mut tail, mut used) = (0, 0, 0.0);
+    while head + tail < characters.len() {
+        // By turns from the begin and from the end.
+        let from_head = head <= tail;
+        let next = characters[if from_head { head } else { characters.len() - 1 - tail }];
+        used += advance_of(next) * size;
+        if used > room {
+            break;
+        }
+        if from_head {
+            head += 1;
+        } else {
+            tail += 1;
+        }
+    }
+    let (begin, end) = (&characters[..head], &characters[characters.len() - tail..]);
+    (head + tail >= 2).then(|| begin.iter().chain(&['…']).chain(end).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +98,16 @@ mod tests {
         let cut = fit("MainThread", whole * 0.6, 12.0).unwrap();
         assert!(cut.ends_with('…') && width(&cut, 12.0) <= whole * 0.6, "{cut}");
         assert_eq!(fit("MainThread", 9.0, 12.0), None);
+    }
+
+    #[test]
+    fn names_that_differ_at_the_end_still_differ_when_cut() {
+        let cut = |name| fit_middle(name, 90.0, 13.0).unwrap();
+        let (one, other) = (cut("Dask-Default-Threads-14306-1"), cut("Dask-Default-Threads-14306-2"));
+        assert_ne!(one, other);
+        assert!(one.starts_with("Dask") && one.ends_with("-1") && width(&one, 13.0) <= 90.0, "{one}");
+        assert_eq!(fit_middle("MainThread", 200.0, 13.0).as_deref(), Some("MainThread"));
+        assert_eq!(fit_middle("MainThread", 9.0, 13.0), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 #[path = "common/workload.rs"]
 mod workload;
 
-use gilscope_analysis::{Engine, Model, drawn::Drawing};
+use gilscope_analysis::{Convoy, Engine, Model, drawn::Drawing};
 use gilscope_draw::{
     Cache, Clock, DrawList, Emphasis, Look, Palette, PictureOptions, Rgba, RowOptions, Rows, Scene, Sort,
     Theme, TraceIndex, View, picture, rows,
@@ -158,8 +158,92 @@ fn a_convoy_is_a_band_from_victim_to_culprit() {
             && rect.bottom() > culprit.y + culprit.h - 1.0
     });
     assert!(band.is_some_and(|band| band.w > 1.0));
-    let arrows = list.layers.iter().flat_map(|layer| &layer.lines).filter(|line| line.arrow).count();
-    assert_eq!(arrows, 1, "from the culprit to the victim");
+    let arrows: Vec<_> = list
+        .layers
+        .iter()
+        .flat_map(|layer| &layer.lines)
+        .filter(|line| line.arrow && line.color == color)
+        .collect();
+    assert!(!arrows.is_empty(), "from the culprit to the victim");
+    assert!(arrows.iter().all(|arrow| arrow.from[1] > culprit.y && arrow.to[1] < victim.y + victim.h));
+}
+
+#[test]
+fn convoys_on_each_other_do_not_hide_the_lanes() {
+    //  a, b, c   hswwwww     each a victim of the same culprit at the same time
+    //  cpu       .hhhhhh
+    let mut model = Drawing::new("io    hswwwww\ncpu   .hhhhhh").repeated(12).model();
+    let one = model.convoys[0].clone();
+    model.convoys.extend((0..50).map(|_| one.clone()));
+    let (list, rows) = draw(&model, 0, 84 * MS, 840.0);
+    let color = Palette::of(Theme::Dark).convoy;
+    let culprit = rows.of_thread(1).unwrap();
+    let tints = list.layers.iter().flat_map(|layer| &layer.rects).filter(|rect| {
+        rect.color.0[..3] == color.0[..3]
+            && rect.w > 40.0
+            && rect.y < culprit.y + 5.0
+            && rect.bottom() > culprit.y + 5.0
+    });
+    assert_eq!(tints.count(), 1);
+}
+
+#[test]
+fn a_hundred_thousand_convoys_are_a_few_hundred_bands() {
+    let mut model = Drawing::new("io    hswwwww\ncpu   .hhhhhh").repeated(12).model();
+    let one = model.convoys[0].clone();
+    let step = (one.end - one.start) / 100_000;
+    model.convoys = (0..100_000)
+        .map(|place| Convoy {
+            start: one.start + place * step,
+            end: one.start + (place + 1) * step,
+            ..one.clone()
+        })
+        .collect();
+    let (list, _) = draw(&model, 0, 84 * MS, 840.0);
+    assert!(list.len() < 10_000, "{}", list.len());
+}
+
+#[test]
+fn a_selected_interval_is_framed_and_a_selected_stall_tells_its_story() {
+    //  io    hswwwww            the selected stall
+    //  cpu   .hhhhhh            who held meanwhile
+    let model = Drawing::new("io    hswwwww\ncpu   .hhhhhh").repeated(3).model();
+    let index = TraceIndex::of(&model);
+    let rows_of = Rows::of(&model, &index, &RowOptions::default());
+    let palette = Palette::of(Theme::Dark);
+    let scene = Scene {
+        model: &model,
+        index: &index,
+        palette: &palette,
+        rows: &rows_of,
+        view: View::new(model.start, model.start + 21 * MS),
+        width: 840.0,
+        height: 400.0,
+        scroll: 0.0,
+        clock: Clock::Relative { origin: model.start },
+    };
+    let framed = |emphasis| {
+        let list = rows(&scene, &mut Cache::default(), emphasis);
+        let frames = list.layers.iter().flat_map(|layer| &layer.rects);
+        let count = frames.filter(|rect| rect.color == palette.selection).count();
+        let texts: Vec<String> =
+            list.layers.iter().flat_map(|layer| &layer.labels).map(|label| label.text.clone()).collect();
+        (count, texts.join("\n"))
+    };
+    assert_eq!(framed(Emphasis::default()).0, 0);
+    let interval = Some((1, model.start + MS, model.start + 7 * MS));
+    assert_eq!(framed(Emphasis { interval, ..Emphasis::default() }).0, 4);
+    let (count, texts) = framed(Emphasis { stall: Some(0), ..Emphasis::default() });
+    assert!(count >= 8, "the stall and the hold");
+    assert!(texts.contains("then waited 5.00 ms for cpu"), "{texts}");
+}
+
+#[test]
+fn where_no_thread_used_a_gil_all_are_shown() {
+    let model = Drawing::new("io    ssssss").model();
+    let index = TraceIndex::of(&model);
+    assert!(model.threads.iter().all(|thread| !thread.uses_gil));
+    assert_eq!(Rows::of(&model, &index, &RowOptions::default()).threads().count(), 1);
 }
 
 #[test]

@@ -228,7 +228,7 @@ impl App {
     fn trace(&mut self, ui: &mut Ui, session: &Session) {
         let trace = session.read();
         let figures = self.figures.clone();
-        if self.settings.show_panels {
+        if self.settings.show_panels && trace.model().events > 0 {
             let height = ui.available_height();
             egui::Panel::bottom("panels")
                 .resizable(true)

@@ -1,6 +1,6 @@
 //! How the panels are arranged: three columns of tabs at first, then as they were left.
 
-use egui_tiles::{Tile, TileId, Tiles, Tree};
+use egui_tiles::{Container, Tile, TileId, Tiles, Tree};
 
 use super::Panel;
 
@@ -18,6 +18,10 @@ pub(crate) fn at_first() -> Tree<Panel> {
     let middle = tabs(&[Panel::Threads, Panel::Blame, Panel::Code]);
     let right = tabs(&[Panel::Waits, Panel::Counters, Panel::Details]);
     let root = tiles.insert_horizontal_tile(vec![left, middle, right]);
+    // The table of threads needs the most room, so that its figures are seen in a window of 1280 points.
+    if let Some(Tile::Container(Container::Linear(columns))) = tiles.get_mut(root) {
+        columns.shares.set_share(middle, 1.2);
+    }
     Tree::new(egui::Id::unique("panels"), root, tiles)
 }
 

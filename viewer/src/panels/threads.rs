@@ -2,7 +2,7 @@
 
 use egui::{Grid, RichText, ScrollArea, Ui};
 use gilscope_analysis::report::Thread;
-use gilscope_draw::time;
+use gilscope_draw::{text, time};
 
 use super::Shown;
 use crate::selection::Selection;
@@ -16,13 +16,15 @@ pub(super) struct Order {
 
 impl Default for Order {
     fn default() -> Self {
-        Order { column: 2, ascending: false }
+        Order { column: 1, ascending: false }
     }
 }
 
-const COLUMNS: [&str; 8] = ["Thread", "Held", "Waiting", "Stalls", "p50", "p99", "Longest", "Calls"];
+const COLUMNS: [&str; 8] = ["Thread", "Waiting", "Held", "Stalls", "p99", "p50", "Longest", "Calls"];
 /// Rows that are laid out: a table of two thousand is sorted, not read.
 const ROWS: usize = 300;
+/// Widest name, points.
+const NAME: f32 = 120.0;
 
 pub(super) fn show(shown: &mut Shown<'_>, order: &mut Order, ui: &mut Ui) {
     let Some(figures) = shown.figures else { return super::waiting(ui) };
@@ -42,7 +44,7 @@ pub(super) fn show(shown: &mut Shown<'_>, order: &mut Order, ui: &mut Ui) {
         threads.reverse();
     }
     ScrollArea::both().id_salt("threads").auto_shrink(false).show(ui, |ui| {
-        Grid::new("thread table").striped(true).min_col_width(44.0).show(ui, |ui| {
+        Grid::new("thread table").striped(true).spacing([7.0, 4.0]).min_col_width(36.0).show(ui, |ui| {
             for (column, name) in COLUMNS.iter().enumerate() {
                 let arrow = match (order.column == column, order.ascending) {
                     (false, _) => "",
@@ -73,11 +75,11 @@ pub(super) fn show(shown: &mut Shown<'_>, order: &mut Order, ui: &mut Ui) {
 /// What a column is sorted by.
 fn key(thread: &Thread, column: usize) -> i64 {
     match column {
-        1 => thread.held_ns + thread.descheduled_holding_ns,
-        2 => thread.waiting_ns,
+        1 => thread.waiting_ns,
+        2 => thread.held_ns + thread.descheduled_holding_ns,
         3 => thread.contended as i64,
-        4 => thread.wait_ns.p50,
-        5 => thread.wait_ns.p99,
+        4 => thread.wait_ns.p99,
+        5 => thread.wait_ns.p50,
         6 => thread.wait_ns.max,
         _ => calls(thread) as i64,
     }
@@ -90,7 +92,14 @@ fn calls(thread: &Thread) -> u64 {
 fn row(shown: &mut Shown<'_>, ui: &mut Ui, thread: &Thread, range: f64) {
     let index = shown.thread_of(thread.pid, thread.tid);
     let selected = index.is_some() && shown.timeline.selection.thread == index;
-    let response = ui.selectable_label(selected, &thread.name);
+    // Of several processes each has its MainThread; and a long name must not push the figures out of sight.
+    let whole = match shown.model().processes.len() {
+        0 | 1 => thread.name.clone(),
+        _ => format!("{} · {}", thread.name, thread.pid),
+    };
+    let name = text::fit_middle(&whole, NAME, 13.0).unwrap_or_default();
+    let response = ui.selectable_label(selected, &name);
+    let response = if name == whole { response } else { response.on_hover_text(whole) };
     if response.clicked()
         && let Some(index) = index
     {
@@ -99,10 +108,10 @@ fn row(shown: &mut Shown<'_>, ui: &mut Ui, thread: &Thread, range: f64) {
         shown.timeline.reveal(index);
     }
     let share = |ns: i64| format!("{} ({:.0} %)", time::duration(ns), 100.0 * ns as f64 / range);
-    ui.label(share(thread.held_ns + thread.descheduled_holding_ns));
     ui.label(share(thread.waiting_ns));
+    ui.label(share(thread.held_ns + thread.descheduled_holding_ns));
     ui.label(thread.contended.to_string());
-    for ns in [thread.wait_ns.p50, thread.wait_ns.p99, thread.wait_ns.max] {
+    for ns in [thread.wait_ns.p99, thread.wait_ns.p50, thread.wait_ns.max] {
         ui.label(if thread.contended == 0 { String::from("-") } else { time::duration(ns) });
     }
     ui.label(calls(thread).to_string());

@@ -25,8 +25,16 @@ pub(super) fn show(shown: &mut Shown<'_>, ui: &mut Ui) {
         Some(thread) => model.threads[thread as usize].name(),
         None => String::from("all threads"),
     };
-    ui.weak(format!("how long the waits of {whose} took"));
+    if counts.is_empty() {
+        ui.label(format!("No wait of {whose} to count."));
+        return;
+    }
     let interval = model.gils.first().map_or(gilscope_analysis::DEFAULT_INTERVAL_NS, |gil| gil.interval_ns());
+    ui.weak(format!("how long the waits of {whose} took"));
+    ui.colored_label(
+        color(shown.palette.convoy),
+        format!("| the switch interval, {}", time::duration(interval)),
+    );
     let fill = color(shown.palette.look(Look::Waiting));
     let bars: Vec<Bar> = counts
         .iter()

@@ -58,6 +58,15 @@ impl Timeline {
         };
     }
 
+    /// The interval that is selected, if it is not a stall.
+    pub(crate) fn selected_interval(&self, model: &Model) -> Option<(u32, i64, i64)> {
+        let (thread, time) = (self.selection.thread?, self.selection.time?);
+        let lane = &model.threads.get(thread as usize)?.lane;
+        let interval = lane.get(lane.at(time)?);
+        let is_stall = self.selection.stall.is_some();
+        (!is_stall).then_some((thread, interval.start, interval.end))
+    }
+
     /// Selects a stall and brings it into sight.
     pub(crate) fn select_stall(&mut self, model: &Model, index: u32) {
         let Some(stall) = model.stalls.get(index as usize) else { return };

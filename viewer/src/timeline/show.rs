@@ -9,6 +9,8 @@ use super::{Timeline, clock};
 use crate::{Settings, figures::Figures, open::Trace, paint};
 
 const SCROLLBAR: f32 = 9.0;
+/// Height of the legend below the lanes, points.
+const LEGEND: f32 = 30.0;
 
 impl Timeline {
     /// Shows the timeline in all of the room that is left.
@@ -63,6 +65,7 @@ impl Timeline {
             clock: clock(model, settings),
         };
         let emphasis = Emphasis {
+            interval: self.selected_interval(model),
             stall: self.selection.stall,
             convoy: self.selection.convoy,
             range: self.selection.range,
@@ -74,10 +77,11 @@ impl Timeline {
         let mut side = DrawList::new(names_width, column.height());
         let hovered = self.hovered.and_then(|hovered| hovered.row);
         let selected = self.selection.thread.map(RowKind::Thread);
+        let highlighted: Vec<RowKind> = hovered.into_iter().chain(selected).collect();
         names::names(
             &scene,
             names_width,
-            hovered.or(selected),
+            &highlighted,
             side.layer(Some([0.0, 0.0, names_width, column.height()])),
         );
         paint::paint(ui.painter(), column.min, &side);
@@ -117,6 +121,7 @@ impl Timeline {
         paint::paint(ui.painter(), track_area.min, &strips);
 
         self.pointer_line(ui, &scene, lanes, axis_area);
+        self.below_the_lanes(ui, &rows, &palette, area);
         self.rows = rows;
         self.scrollbar(ui, Rect::from_min_max(pos2(right, lanes.top()), area.max));
         self.names_edge(ui, column, settings);
@@ -132,6 +137,23 @@ impl Timeline {
                 });
             }
         }
+    }
+
+    /// What the colours mean where lanes leave room for it, and why there are none where there are none.
+    fn below_the_lanes(&self, ui: &Ui, rows: &gilscope_draw::Rows, palette: &Palette, area: Rect) {
+        let mut list = DrawList::new(area.width(), LEGEND);
+        if rows.height + LEGEND + 6.0 < self.lanes_height {
+            gilscope_draw::legend(palette, area.width(), 0, &mut list, 0.0);
+        }
+        if rows.threads().next().is_none() {
+            let text = match self.filter.trim() {
+                "" => String::from("No thread was recorded."),
+                filter => format!("No thread that is shown is called “{filter}”. Esc clears the search."),
+            };
+            let at = [area.width() / 2.0, LEGEND - self.lanes_height / 2.0];
+            list.layer(None).label(at, Anchor::Middle, text, 14.0, palette.faint);
+        }
+        paint::paint(ui.painter(), pos2(area.left(), area.bottom() - LEGEND), &list);
     }
 
     /// A line at the pointer and at each mark, with their times, over lanes and axis.
