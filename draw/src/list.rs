@@ -135,7 +135,7 @@ impl Layer {
         }
     }
 
-    /// Adds the first of `texts` that fits into `width`; if none does, the last one cut.
+    /// Adds the first of `texts` that fits into `width`, if any does: a number that is cut would be another one.
     pub fn label_fitting(
         &mut self,
         at: [f32; 2],
@@ -145,9 +145,8 @@ impl Layer {
         size: f32,
         color: Rgba,
     ) {
-        let fits = texts.iter().find(|text| crate::text::width(text, size) <= width);
-        if let Some(text) = fits.or(texts.last()) {
-            self.label_within(at, anchor, text, width, size, color);
+        if let Some(text) = texts.iter().find(|text| crate::text::width(text, size) <= width) {
+            self.label(at, anchor, text, size, color);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use gilscope_analysis::{NONE, index::Piece};
 
-use crate::{Anchor, Cache, Layer, Rgba, Row, Scene, THREAD_COLORS, time};
+use crate::{Anchor, Cache, Layer, Rgba, Row, Scene, THREAD_COLORS, text, time};
 
 pub(crate) fn row(scene: &Scene<'_>, cache: &mut Cache, gil: u32, row: &Row, layer: &mut Layer) {
     let y = row.y - scene.scroll;
@@ -22,7 +22,8 @@ pub(crate) fn row(scene: &Scene<'_>, cache: &mut Cache, gil: u32, row: &Row, lay
             if w > 34.0 && row.h >= 13.0 && hold.thread != NONE {
                 let (left, right) = (x.max(0.0), (x + w).min(scene.width));
                 let name = scene.model.threads[hold.thread as usize].name();
-                let texts = [format!("{name} · {}", time::duration(hold.duration())), name];
+                let cut = text::fit_middle(&name, right - left - 8.0, 11.0).unwrap_or_default();
+                let texts = [format!("{name} · {}", time::duration(hold.duration())), cut];
                 let at = [left + 4.0, y + row.h / 2.0];
                 layer.label_fitting(
                     at,

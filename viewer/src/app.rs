@@ -8,7 +8,8 @@ use std::{
 use egui::{Context, Ui};
 
 use crate::{
-    Options, Settings, commands,
+    Options, Settings,
+    commands::{self, Command},
     figures::{Figures, Wanted, Worker},
     open::{Session, Status, Wake},
     panels::{self, Panels, arrangement, dialog::OpenDialog},
@@ -150,10 +151,14 @@ impl App {
         self.take_dropped(&ctx);
         if !ctx.egui_wants_keyboard_input() {
             for command in ctx.input(commands::pressed) {
-                self.act(&ctx, command);
+                // What lies behind the dialog stays as it is.
+                if !self.dialog.is_open() || command == Command::ClearSelection {
+                    self.act(&ctx, command);
+                }
             }
         } else if ctx.input(|input| input.key_pressed(egui::Key::Escape)) {
             ctx.memory_mut(|memory| memory.stop_text_input());
+            self.dialog.close();
         }
         if let Some(worker) = &self.worker {
             self.figures = worker.latest().or(self.figures.take());

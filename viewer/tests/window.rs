@@ -216,3 +216,32 @@ fn a_trace_of_a_millisecond_of_ten_hours_or_of_two_thousand_threads_is_usable() 
         }
     }
 }
+
+#[test]
+fn the_open_dialog_takes_the_keyboard_and_leaves_what_is_behind_it_alone() {
+    let (mut window, _file) = window_with(&convoy());
+    let whole = view(&window);
+    window.key_press_modifiers(egui::Modifiers::COMMAND, Key::O);
+    settle(&mut window);
+    assert!(window.get_by_label("Path of a trace").is_focused(), "a path can be typed at once");
+    for key in [Key::W, Key::D, Key::N] {
+        press(&mut window, key);
+    }
+    assert_eq!(view(&window), whole);
+    press(&mut window, Key::Escape);
+    assert!(!shows(&window, "Path of a trace"), "Esc closes it");
+    press(&mut window, Key::W);
+    assert_ne!(view(&window), whole);
+}
+
+#[test]
+fn a_search_that_finds_nobody_says_so_and_an_empty_trace_computes_nothing() {
+    let (mut window, _file) = window_with(&convoy());
+    press(&mut window, Key::Slash);
+    window.get_by_label("Search threads").type_text("nobody");
+    settle(&mut window);
+    assert_eq!(line(&window, "rows"), "0");
+    let (window, _file) = window_with(&workload::nothing());
+    assert!(shows(&window, "Nothing has been recorded yet"));
+    assert!(!shows(&window, "Computing"), "no panel waits for figures that never come");
+}

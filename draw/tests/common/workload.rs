@@ -114,6 +114,12 @@ pub(crate) fn alone(duration: i64) -> Vec<u8> {
     simulate(&[Program::new("MainThread", 0, duration, SERVER)], None)
 }
 
+/// A trace that ended before anything was recorded.
+#[allow(clippy::allow_attributes, dead_code, reason = "used by one of those who share this file")]
+pub(crate) fn nothing() -> Vec<u8> {
+    Writer::new(Vec::new(), &header()).unwrap().finish().unwrap()
+}
+
 /// The trace of these programs, as the bytes of a file; records of all threads of the first process are lost in `lost`
 /// (ns after the start).
 pub(crate) fn simulate(programs: &[Program], lost: Option<(i64, i64)>) -> Vec<u8> {

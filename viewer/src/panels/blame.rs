@@ -38,7 +38,7 @@ pub(super) fn show(shown: &mut Shown<'_>, ui: &mut Ui) {
         let painter = ui.painter_at(area);
         let font = FontId::proportional(12.0);
         let write = |rect: Rect, content: &str, align: Align2, fill| {
-            if let Some(content) = text::fit(content, rect.width() - 6.0, 12.0) {
+            if let Some(content) = text::fit_middle(content, rect.width() - 6.0, 12.0) {
                 painter.text(align.pos_in_rect(&rect.shrink(3.0)), align, content, font.clone(), fill);
             }
         };

@@ -13,6 +13,8 @@ const ENTRIES: usize = 500;
 #[derive(Default)]
 pub(crate) struct OpenDialog {
     shown: bool,
+    /// Whether the field of the path is to take the keyboard.
+    focus: bool,
     path: String,
     folder: PathBuf,
     entries: Vec<(String, PathBuf, bool)>,
@@ -21,6 +23,7 @@ pub(crate) struct OpenDialog {
 impl OpenDialog {
     pub(crate) fn open(&mut self) {
         self.shown = true;
+        self.focus = true;
         self.list(&std::env::current_dir().unwrap_or_default());
     }
 
@@ -56,7 +59,13 @@ impl OpenDialog {
         let mut chosen = None;
         let mut open = true;
         let mut go_to = None;
-        egui::Window::new("Open a trace").open(&mut open).default_width(520.0).show(ctx, |ui| {
+        let window = egui::Window::new("Open a trace")
+            .open(&mut open)
+            .collapsible(false)
+            .pivot(egui::Align2::CENTER_CENTER)
+            .default_pos(ctx.content_rect().center())
+            .default_width(520.0);
+        window.show(ctx, |ui| {
             ui.horizontal(|ui| {
                 let field = ui.add(
                     TextEdit::singleline(&mut self.path).hint_text("path of a trace").desired_width(400.0),
@@ -64,6 +73,9 @@ impl OpenDialog {
                 field.widget_info(|| {
                     egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path of a trace")
                 });
+                if std::mem::take(&mut self.focus) {
+                    field.request_focus();
+                }
                 let enter = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
                 if (ui.button("Open").clicked() || enter) && !self.path.trim().is_empty() {
                     chosen = Some(PathBuf::from(self.path.trim()));

@@ -10,10 +10,11 @@ pub(crate) fn show(ctx: &Context) -> bool {
     egui::Window::new("Commands")
         .open(&mut open)
         .default_width(460.0)
+        .collapsible(false)
         .vscroll(false)
         .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
         .show(ctx, |ui| {
-            ScrollArea::vertical().max_height(ctx.content_rect().height() * 0.7).show(ui, |ui| {
+            ScrollArea::vertical().max_height(ctx.content_rect().height() * 0.8).show(ui, |ui| {
                 for group in ["Move", "Find", "Show", "File"] {
                     ui.strong(group);
                     Grid::new(group).num_columns(2).striped(true).min_col_width(110.0).show(ui, |ui| {
