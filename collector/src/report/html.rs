@@ -9,24 +9,39 @@ use gilscope_analysis::{
 };
 use gilscope_draw::{PictureOptions, picture};
 
+/// Light or dark as the reader's system is, and light on paper. The picture has its own ground.
 const STYLE: &str = "
-body { background: #0f1318; color: #d8dee6; font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 82rem; padding: 0 1rem }
-h1 { font-size: 1.4rem; margin: 0 } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem }
-p { margin: .3rem 0 } .aside { color: #8b96a5 }
-.verdict { background: #171c23; border-left: 6px solid #8b96a5; margin: .8rem 0; padding: .6rem 1rem }
-.problem { border-color: #ff4f81 } .notice { border-color: #e69f00 } .ok { border-color: #009e73 }
-.verdict b { display: block } .advice { font-style: italic }
+:root { color-scheme: light dark; --ground: #fff; --text: #1a1f27; --faint: #5d6878; --raised: #f2f4f7; --line: #d5dae2 }
+@media (prefers-color-scheme: dark) { :root { --ground: #0f1318; --text: #d8dee6; --faint: #8b96a5; --raised: #171c23; --line: #323a47 } }
+@media print { :root { --ground: #fff; --text: #1a1f27; --faint: #5d6878; --raised: #f2f4f7; --line: #d5dae2 }
+.verdict, .badge, svg { print-color-adjust: exact } .verdict, svg, tr { break-inside: avoid } h2 { break-after: avoid } .wide { overflow: visible } }
+body { background: var(--ground); color: var(--text); font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 82rem; padding: 0 1rem }
+h1 { font-size: 1.4rem; margin: 0; overflow-wrap: anywhere } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem }
+p { margin: .3rem 0; overflow-wrap: anywhere } .aside { color: var(--faint) }
+.verdict { background: var(--raised); border-left: 6px solid #8b96a5; margin: .8rem 0; padding: .6rem 1rem }
+.problem { border-color: #d55e00 } .notice { border-color: #e69f00 } .ok { border-color: #009e73 }
+.badge { border-radius: 3px; color: #10141a; font-size: .85em; margin-right: .4rem; padding: .05rem .4rem }
+.problem .badge { background: #d55e00 } .notice .badge { background: #e69f00 } .ok .badge { background: #009e73 }
+.advice { font-style: italic } .wide { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .9rem .2rem 0; text-align: right; white-space: nowrap }
-th { color: #8b96a5; font-weight: normal } .left { text-align: left }
+th, td { padding: .2rem .9rem .2rem 0; text-align: right; vertical-align: top; white-space: nowrap }
+th { border-bottom: 1px solid var(--line); color: var(--faint); font-weight: normal }
+.left { max-width: 40rem; min-width: 8rem; overflow-wrap: break-word; text-align: left; white-space: normal }
 svg { height: auto; max-width: 100% } code { font-size: .9em }
 ";
+
+/// Columns of words; all others are figures.
+const WORDS: [&str; 8] =
+    ["thread", "victim", "culprits", "line", "while it was held by", "after", "held by", "call"];
 
 /// The page. `model` is what `report` was made of; the picture shows the report's range.
 pub(super) fn page(model: &Model, report: &Report, top: usize) -> String {
     let mut out = String::new();
-    let title = escape(&report.trace.path);
+    // Where the file lies on this machine is nobody else's affair.
+    let path = report.trace.path.as_str();
+    let title = escape(path.rsplit(['/', '\\']).next().unwrap_or(path));
     out.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    out.push_str("<meta name=\"viewport\" content=\"width=device-width\">\n");
     let _ =
         write!(out, "<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n");
     head(&mut out, report);
@@ -37,7 +52,10 @@ pub(super) fn page(model: &Model, report: &Report, top: usize) -> String {
             Severity::Ok => "ok",
         };
         let (title, text) = (escape(&verdict.title), escape(&verdict.text));
-        let _ = write!(out, "<div class=\"verdict {class}\"><b>{title}</b>\n<p>{text}</p>");
+        let _ = write!(
+            out,
+            "<div class=\"verdict {class}\"><span class=\"badge\">{class}</span><b>{title}</b>\n<p>{text}</p>"
+        );
         if !verdict.advice.is_empty() {
             let _ = write!(out, "\n<p class=\"advice\">{}</p>", escape(&verdict.advice));
         }
@@ -197,14 +215,18 @@ fn syscalls(out: &mut String, report: &Report, top: usize) {
     table(out, "System calls", &columns, rows.take(2 * top));
 }
 
-/// A table, if it has rows. The first column and the last of a mixed table read from the left.
+/// A table, if it has rows. Words stand at the left of their column, figures at the right; one that is too wide scrolls by itself.
 fn table(out: &mut String, title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let mut rows = rows.peekable();
     if rows.peek().is_none() {
         return;
     }
-    let class = |index: usize| if index == 0 { " class=\"left\"" } else { "" };
-    let _ = write!(out, "<h2>{title}</h2>\n<table>\n<tr>");
+    // The first column names what the row is about.
+    let class = |index: usize| match columns[index] {
+        column if index == 0 || WORDS.contains(&column) => " class=\"left\"",
+        _ => "",
+    };
+    let _ = write!(out, "<h2>{title}</h2>\n<div class=\"wide\"><table>\n<tr>");
     for (index, column) in columns.iter().enumerate() {
         let _ = write!(out, "<th{}>{column}</th>", class(index));
     }
@@ -216,7 +238,7 @@ fn table(out: &mut String, title: &str, columns: &[&str], rows: impl Iterator<It
         }
         out.push_str("</tr>\n");
     }
-    out.push_str("</table>\n");
+    out.push_str("</table></div>\n");
 }
 
 /// Text as HTML shows it. Names in a trace are a stranger's.
@@ -245,6 +267,23 @@ mod tests {
             escape("<script>alert('&')</script>"),
             "&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"
         );
+    }
+
+    #[test]
+    fn words_stand_left_and_figures_right_and_the_path_stays_at_home() {
+        let mut out = String::new();
+        table(
+            &mut out,
+            "Blame",
+            &["waited", "while it was held by", "for"],
+            [vec!["io".into(), "cpu".into(), "5 ms".into()]].into_iter(),
+        );
+        assert!(out.contains("<td class=\"left\">cpu</td><td>5 ms</td>"), "{out}");
+        let model = Model::default();
+        let mut report = gilscope_analysis::summarize(&model, &gilscope_analysis::Query::default());
+        report.trace.path = "/home/somebody/secret/server.gilscope".into();
+        let page = page(&model, &report, 10);
+        assert!(page.contains("<h1>server.gilscope</h1>") && !page.contains("somebody"));
     }
 
     #[test]
