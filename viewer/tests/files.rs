@@ -132,6 +132,28 @@ fn looking_back_lets_go_of_the_end_of_a_growing_trace() {
 }
 
 #[test]
+fn the_end_of_a_trace_is_in_sight_when_it_is_complete() {
+    let bytes = workload::crowd(60, 6 * SECOND);
+    let file = file_of(&bytes[..bytes.len() / 2]);
+    let mut window = window_at(file.path(), true);
+    // A view that somebody chose, then the end again.
+    for key in [egui::Key::W, egui::Key::A, egui::Key::End] {
+        common::press(&mut window, key);
+    }
+    let length = view(&window).1 - view(&window).0;
+    let mut out = std::fs::OpenOptions::new().append(true).open(file.path()).unwrap();
+    out.write_all(&bytes[bytes.len() / 2..]).unwrap();
+    // The window shows no frame between the last records and the word that there are no more.
+    while status(&window) != Some(Status::Complete) {
+        std::thread::yield_now();
+    }
+    settle(&mut window);
+    let (from, end) = view(&window);
+    assert!(end > 5 * SECOND, "{from}..{end}");
+    assert!((end - from - length).abs() < SECOND / 100, "and as much is shown as before");
+}
+
+#[test]
 fn a_trace_without_a_single_event_is_shown_as_such() {
     let bytes = gilscope_trace::Writer::new(Vec::new(), &workload::header()).unwrap().finish().unwrap();
     let mut window = common::window();

@@ -79,8 +79,9 @@ impl Timeline {
         if model.events == 0 {
             return;
         }
-        self.all = View::new(model.start, model.end);
-        if following && self.pinned_to_end {
+        let before = std::mem::replace(&mut self.all, View::new(model.start, model.end));
+        // The last records come with the word that there are no more.
+        if self.pinned_to_end && (following || self.all != before) {
             // Half a second of room at the right, so that the newest is not at the very edge.
             let span = self.view.span();
             if self.chosen {
@@ -91,7 +92,7 @@ impl Timeline {
                 self.view = View::new(from, model.end.saturating_add((model.end - from) / 40));
             }
             self.target = None;
-        } else if !self.chosen {
+        } else if !self.chosen && !self.pinned_to_end {
             self.view = self.all;
         }
     }
