@@ -3,7 +3,7 @@
 use gilscope_analysis::{Interval, Model, State, index::Piece, state};
 use gilscope_trace::syscalls;
 
-use crate::{Anchor, Cache, Layer, Look, Palette, Rgba, Row, Scene, look::class, time};
+use crate::{Anchor, Cache, Layer, Look, Palette, Rgba, Row, Scene, look::class, text, time};
 
 /// Height of the strip that shows a severe state in a merged piece, of the lane's. A stall is seen however short it is.
 const STRIP_STALLED: f32 = 0.45;
@@ -81,7 +81,7 @@ impl Bars<'_, '_> {
         if w >= TEXT_WIDTH && self.h >= TEXT_HEIGHT && look >= Look::Poll && look != Look::Lost {
             let interval = scene.model.threads[thread as usize].lane.get(piece.first);
             let (left, right) = (x.max(0.0), (x + w).min(scene.width));
-            let texts = captions(scene.model, thread, &interval);
+            let room = right - left - 8.0;
             let on = match look.height() < 1.0 {
                 true => scene.palette.faint,
                 false => scene.palette.text_on(color),
@@ -89,7 +89,9 @@ impl Bars<'_, '_> {
             // Thin bars have their text above the bar's own height, on the lane.
             let size = (self.h * 0.5).clamp(9.0, 12.0);
             let at = [left + 4.0, self.y + self.h / 2.0];
-            self.layer.label_fitting(at, Anchor::Left, &texts, right - left - 8.0, size, on);
+            if let Some(text) = caption_within(scene.model, thread, &interval, room, size) {
+                self.layer.label(at, Anchor::Left, text, size, on);
+            }
         }
     }
 
@@ -204,19 +206,30 @@ pub fn caption(model: &Model, thread: u32, interval: &Interval) -> String {
     }
 }
 
-/// What an interval says inside its bar, longest first: where the whole does not fit, what matters most is left.
-fn captions(model: &Model, thread: u32, interval: &Interval) -> Vec<String> {
-    let whole = caption(model, thread, interval);
-    let length = time::duration(interval.duration());
-    match interval.state {
-        State::Waiting => vec![whole, format!("waits {length}"), length],
-        State::Syscall => {
-            let name = syscalls::name(state::call_nr(interval.arg));
-            vec![whole, format!("{name} · {length}"), name.into_owned()]
-        }
-        State::Holding | State::Descheduled | State::Limbo => vec![whole, length],
-        State::OffGil | State::Unknown => vec![whole],
-    }
+/// Narrowest bars in which a caption with a name, and one with a word and a length, can fit, in ems. What cannot is not made:
+/// at a thousand bars a frame it would be seen in the time of the frame.
+const ROOM_FOR_ALL: f32 = 5.0;
+const ROOM_FOR_TWO: f32 = 4.0;
+
+/// What an interval says inside a bar with so much room: all of it, or else what matters most. Nothing is cut, since a number
+/// that is cut would be another one.
+fn caption_within(model: &Model, thread: u32, interval: &Interval, room: f32, size: f32) -> Option<String> {
+    let fits = |text: &String| text::width(text, size) <= room;
+    let whole = || Some(caption(model, thread, interval)).filter(fits);
+    let length = || time::duration(interval.duration());
+    let name = || syscalls::name(state::call_nr(interval.arg));
+    let two = || match interval.state {
+        State::Waiting => Some(format!("waits {}", length())).filter(fits),
+        State::Syscall => Some(format!("{} · {}", name(), length())).filter(fits),
+        _ => None,
+    };
+    let one = || match interval.state {
+        State::Syscall => Some(name().into_owned()).filter(fits),
+        _ => Some(length()).filter(fits),
+    };
+    let wide = room >= ROOM_FOR_ALL * size;
+    let middling = room >= ROOM_FOR_TWO * size;
+    wide.then(whole).flatten().or_else(|| middling.then(two).flatten()).or_else(one)
 }
 
 /// What a descriptor of a thread's process was: the peer of a socket, the path of a file.

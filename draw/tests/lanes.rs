@@ -239,6 +239,22 @@ fn a_selected_interval_is_framed_and_a_selected_stall_tells_its_story() {
 }
 
 #[test]
+fn a_caption_is_shortened_by_what_matters_least_and_never_cut() {
+    //  io    hswwwww            five of seven parts of the picture are the wait
+    //  cpu   .hhhhhh
+    let model = Drawing::new("io    hswwwww\ncpu   .hhhhhh").repeated(2).model();
+    let captions = |width| {
+        let (list, _) = draw(&model, 0, 6_900_000, width);
+        let labels = list.layers.iter().flat_map(|layer| &layer.labels);
+        labels.map(|label| label.text.clone()).filter(|text| text.contains("5.00 ms")).collect::<Vec<_>>()
+    };
+    assert_eq!(captions(700.0), ["waits 5.00 ms for cpu"]);
+    assert_eq!(captions(126.0), ["waits 5.00 ms"]);
+    assert_eq!(captions(84.0), ["5.00 ms"]);
+    assert!(captions(56.0).is_empty());
+}
+
+#[test]
 fn where_no_thread_used_a_gil_all_are_shown() {
     let model = Drawing::new("io    ssssss").model();
     let index = TraceIndex::of(&model);

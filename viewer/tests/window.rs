@@ -245,3 +245,37 @@ fn a_search_that_finds_nobody_says_so_and_an_empty_trace_computes_nothing() {
     assert!(shows(&window, "Nothing has been recorded yet"));
     assert!(!shows(&window, "Computing"), "no panel waits for figures that never come");
 }
+
+#[test]
+fn every_control_has_a_name() {
+    use egui::accesskit::Role;
+    use egui_kittest::kittest::NodeT;
+    let (mut window, _file) = window_with(&convoy());
+    let at = place(&window, "MainThread", SECOND / 2);
+    click(&mut window, at);
+    // The scroll bars of panels are egui's own; their role is all that they say.
+    let panels = ["Verdict", "Convoys", "Threads", "Blame", "Code", "Waits", "Counters", "Selection"];
+    for panel in panels {
+        window.get_by_role_and_label(Role::Button, panel).click();
+        settle(&mut window);
+        let unnamed: Vec<String> = window
+            .query_all(egui_kittest::kittest::By::new().predicate(|node| {
+                let named = |text: Option<String>| text.is_some_and(|text| !text.trim().is_empty());
+                let acts = [
+                    Role::Button,
+                    Role::CheckBox,
+                    Role::TextInput,
+                    Role::ComboBox,
+                    Role::Slider,
+                    Role::Link,
+                    Role::Canvas,
+                    Role::Splitter,
+                ]
+                .contains(&node.role());
+                acts && !named(node.label()) && !named(node.value())
+            }))
+            .map(|node| format!("{:?} at {:?}", node.accesskit_node().role(), node.rect()))
+            .collect();
+        assert!(unnamed.is_empty(), "{panel}: {unnamed:?}");
+    }
+}
