@@ -8,7 +8,7 @@ use crate::theme::color;
 
 /// Waiters and holders that are shown; the rest hardly matters.
 const MOST: usize = 24;
-const CELL: egui::Vec2 = vec2(64.0, 22.0);
+const CELL: egui::Vec2 = vec2(72.0, 22.0);
 const NAMES: f32 = 120.0;
 
 pub(super) fn show(shown: &mut Shown<'_>, ui: &mut Ui) {
@@ -46,11 +46,13 @@ pub(super) fn show(shown: &mut Shown<'_>, ui: &mut Ui) {
             Rect::from_min_size(area.min + vec2(column, row * CELL.y), vec2(width, CELL.y))
         };
         let faint = color(shown.palette.faint);
-        for (column, (_, name)) in holders.iter().enumerate() {
-            write(at(NAMES + CELL.x * column as f32, 0.0, CELL.x), name, Align2::CENTER_CENTER, faint);
+        for (column, (tid, name)) in holders.iter().enumerate() {
+            let name = tid.map_or_else(|| (*name).to_owned(), |tid| report.label(tid, name));
+            write(at(NAMES + CELL.x * column as f32, 0.0, CELL.x), &name, Align2::CENTER_CENTER, faint);
         }
         for (row, (tid, name)) in waiters.iter().enumerate() {
-            write(at(0.0, row as f32 + 1.0, NAMES), name, Align2::LEFT_CENTER, faint);
+            let name = report.label(*tid, name);
+            write(at(0.0, row as f32 + 1.0, NAMES), &name, Align2::LEFT_CENTER, faint);
             for (column, (holder_tid, holder)) in holders.iter().enumerate() {
                 let ns: i64 = report
                     .blame

@@ -138,5 +138,27 @@ pub(super) fn icicle(model: &Model, from: i64, until: i64) -> Node {
             node.ns += ns;
         }
     }
+    gravest_first(&mut root);
     root
+}
+
+/// What took most stands at the left, where one begins to read.
+fn gravest_first(node: &mut Node) {
+    node.children.sort_by_key(|child| std::cmp::Reverse(child.ns));
+    node.children.iter_mut().for_each(gravest_first);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_took_most_stands_at_the_left() {
+        let leaf = |frame, ns| Node { frame: Some(frame), ns, children: Vec::new() };
+        let below = Node { frame: Some(9), ns: 7, children: vec![leaf(1, 2), leaf(2, 5)] };
+        let mut root = Node { frame: None, ns: 10, children: vec![leaf(8, 3), below] };
+        gravest_first(&mut root);
+        assert_eq!(root.children.iter().map(|child| child.ns).collect::<Vec<_>>(), [7, 3]);
+        assert_eq!(root.children[0].children[0].ns, 5);
+    }
 }

@@ -1,5 +1,7 @@
 //! The table of threads of the range.
 
+use std::collections::HashSet;
+
 use egui::{Grid, RichText, ScrollArea, Ui};
 use gilscope_analysis::report::Thread;
 use gilscope_draw::{text, time};
@@ -30,6 +32,14 @@ pub(super) fn show(shown: &mut Shown<'_>, order: &mut Order, ui: &mut Ui) {
     let Some(figures) = shown.figures else { return super::waiting(ui) };
     let report = figures.report.clone();
     let mut threads: Vec<&Thread> = report.threads.iter().collect();
+    // Asked of the report for each row, this would take the square of the number of threads.
+    let mut names = HashSet::new();
+    let shared: HashSet<&str> = report
+        .threads
+        .iter()
+        .map(|thread| thread.name.as_str())
+        .filter(|name| !names.insert(*name))
+        .collect();
     let filter = shown.timeline.filter.to_lowercase();
     threads.retain(|thread| {
         filter.is_empty()
@@ -63,7 +73,7 @@ pub(super) fn show(shown: &mut Shown<'_>, order: &mut Order, ui: &mut Ui) {
             ui.end_row();
             let range = report.trace.duration_ns.max(1) as f64;
             for thread in threads.iter().take(ROWS) {
-                row(shown, ui, thread, range);
+                row(shown, ui, thread, shared.contains(thread.name.as_str()), range);
             }
         });
         if threads.len() > ROWS {
@@ -89,14 +99,11 @@ fn calls(thread: &Thread) -> u64 {
     thread.syscalls.iter().map(|call| call.calls).sum()
 }
 
-fn row(shown: &mut Shown<'_>, ui: &mut Ui, thread: &Thread, range: f64) {
+fn row(shown: &mut Shown<'_>, ui: &mut Ui, thread: &Thread, is_shared: bool, range: f64) {
     let index = shown.thread_of(thread.pid, thread.tid);
     let selected = index.is_some() && shown.timeline.selection.thread == index;
     // Of several processes each has its MainThread; and a long name must not push the figures out of sight.
-    let whole = match shown.model().processes.len() {
-        0 | 1 => thread.name.clone(),
-        _ => format!("{} · {}", thread.name, thread.pid),
-    };
+    let whole = if is_shared { format!("{} #{}", thread.name, thread.tid) } else { thread.name.clone() };
     let name = text::fit_middle(&whole, NAME, 13.0).unwrap_or_default();
     let response = ui.selectable_label(selected, &name);
     let response = if name == whole { response } else { response.on_hover_text(whole) };
