@@ -1,7 +1,7 @@
 //! The palette as egui's visuals.
 
 use egui::{Color32, CornerRadius, Stroke, Visuals};
-use gilscope_draw::{Palette, Rgba, Theme};
+use gilscope_draw::{Look, Palette, Rgba, Theme};
 
 /// A colour of the draw list as egui's.
 #[inline]
@@ -26,7 +26,14 @@ pub(crate) fn apply(ctx: &egui::Context, theme: Theme) {
     visuals.widgets.noninteractive.bg_stroke = Stroke::new(1.0, color(palette.line));
     visuals.selection.bg_fill = color(palette.thread(0).alpha(0.35));
     visuals.selection.stroke = Stroke::new(1.0, color(palette.text));
-    visuals.hyperlink_color = color(palette.thread(0));
+    // Links and warnings are text: on a light ground they need the darker colours.
+    visuals.hyperlink_color = color(match theme {
+        Theme::Dark => palette.thread(0),
+        Theme::Light => palette.look(Look::File),
+    });
+    if theme == Theme::Light {
+        visuals.warn_fg_color = color(Rgba::hex(0x9a4400));
+    }
     for widget in [
         &mut visuals.widgets.inactive,
         &mut visuals.widgets.hovered,
@@ -42,4 +49,32 @@ pub(crate) fn apply(ctx: &egui::Context, theme: Theme) {
         // The window is a tool: nothing glides in.
         style.animation_time = 0.0;
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contrast of two colours, as the guidelines for accessible pages compute it: 1 to 21.
+    fn contrast(one: Color32, other: Color32) -> f32 {
+        let luminance = |color: Color32| {
+            let [r, g, b, _] = egui::Rgba::from(color).to_array();
+            0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05
+        };
+        let (one, other) = (luminance(one), luminance(other));
+        one.max(other) / one.min(other)
+    }
+
+    #[test]
+    fn links_and_warnings_can_be_read_in_both_themes() {
+        for (theme, egui_theme) in [(Theme::Dark, egui::Theme::Dark), (Theme::Light, egui::Theme::Light)] {
+            let ctx = egui::Context::default();
+            apply(&ctx, theme);
+            let visuals = ctx.style_of(egui_theme).visuals.clone();
+            for text in [visuals.hyperlink_color, visuals.warn_fg_color] {
+                let contrast = contrast(text, visuals.panel_fill);
+                assert!(contrast >= 4.5, "{theme:?} {text:?}: {contrast}");
+            }
+        }
+    }
 }
