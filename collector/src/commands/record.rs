@@ -11,6 +11,8 @@ use std::{
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Child, Command, ExitCode, ExitStatus},
+    thread,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -35,8 +37,12 @@ pub(crate) fn run(arguments: &RecordArguments) -> anyhow::Result<ExitCode> {
         return result.map(|()| ExitCode::FAILURE);
     }
     // From here on it is not ours to end, whatever became of the recording.
-    if let Err(error) = &result {
-        say!("gilscope: {}; the command goes on", logging::sentence(error));
+    match &result {
+        Err(error) => say!("gilscope: {}; the command goes on", logging::sentence(error)),
+        Ok(()) if !signals.received() && child.try_wait()?.is_none() => {
+            say!("the command goes on, and is waited for (Ctrl-C ends it)");
+        }
+        Ok(()) => {}
     }
     let status = status_code(wait(&mut child, &signals)?);
     Ok(ExitCode::from(if result.is_err() && status == 0 { 1 } else { status }))
@@ -58,12 +64,21 @@ fn record(
     })
 }
 
-/// Waits until the command has ended. Who asks us to terminate means the command.
+/// Waits until the command has ended. Who asks us to terminate means the command, also long after the recording.
 fn wait(child: &mut Child, signals: &Signals) -> anyhow::Result<ExitStatus> {
-    if signals.terminated() && child.try_wait()?.is_none() {
-        kill_process(Pid::from_child(child), Signal::TERM)?;
+    /// How late a request may be passed on.
+    const ROUND: Duration = Duration::from_millis(50);
+    let mut passed_on = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if signals.terminated() && !passed_on {
+            kill_process(Pid::from_child(child), Signal::TERM)?;
+            passed_on = true;
+        }
+        thread::sleep(ROUND);
     }
-    Ok(child.wait()?)
 }
 
 fn prepare(pid: i32, arguments: &RecordArguments) -> anyhow::Result<Session> {

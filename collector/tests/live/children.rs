@@ -230,3 +230,19 @@ fn who_terminates_record_means_the_command() {
     assert_eq!(ended.status.code(), Some(128 + 15), "{}", ended.said);
     assert_eq!(Trace::read(&output).end_reason(), Some("interrupted"));
 }
+
+#[test]
+fn who_terminates_record_after_its_duration_still_means_the_command() {
+    let name = "who_terminates_record_after_its_duration_still_means_the_command";
+    let Some(_turn) = begin(name) else { return };
+    let folder = folder();
+    let output = folder.path().join("trace");
+    let mut command = gilscope();
+    command.args(["record", "-d", "0.1", "-o"]).arg(&output).args(["--", "cat"]).stdin(Stdio::piped());
+    let mut recording = Recording::start(&mut command);
+    recording.wait_for("the command goes on");
+    recording.signal(Signal::TERM);
+    let ended = recording.finish();
+    assert_eq!(ended.status.code(), Some(128 + 15), "{}", ended.said);
+    assert_eq!(Trace::read(&output).end_reason(), Some("duration"));
+}
