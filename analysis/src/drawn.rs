@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! io    hhs.wwwwwhh      h hold, s system call, . off the GIL, w wait
-//! cpu   ..hhhhhhhww      d preempted while holding, b blocked while holding
+//! cpu   ..hhhhhhhww      d preempted while holding, b blocked while holding, r preempted off the GIL
 //! lost:1   !!            x not alive, space: no event
 //! ```
 //!
@@ -205,7 +205,7 @@ fn transition(before: char, now: char, _gil: u64, row: &mut dyn FnMut(u8, Kind, 
     match before {
         'x' => row(0, Kind::ThreadStart, -1, 0),
         's' => row(0, Kind::SyscallExit, CALL.0, 100),
-        'd' | 'b' => row(0, Kind::SwitchIn, -1, 0),
+        'd' | 'b' | 'r' => row(0, Kind::SwitchIn, -1, 0),
         _ => {}
     }
     if holds(before) && !holds(now) {
@@ -217,7 +217,7 @@ fn transition(before: char, now: char, _gil: u64, row: &mut dyn FnMut(u8, Kind, 
     match now {
         's' => row(3, Kind::SyscallEnter, CALL.0, 0),
         'w' => row(4, Kind::Wait, -1, 0),
-        'd' => row(5, Kind::SwitchOut, -1, 1),
+        'd' | 'r' => row(5, Kind::SwitchOut, -1, 1),
         'b' => row(5, Kind::SwitchOut, -1, 0),
         'x' => row(6, Kind::ThreadExit, -1, 0),
         _ => {}

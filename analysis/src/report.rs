@@ -260,7 +260,7 @@ pub struct Syscall {
     pub calls: u64,
     /// Time from entry to exit.
     pub kernel_ns: i64,
-    /// Of `kernel_ns`, runnable without a processor.
+    /// Of `kernel_ns` and `reacquire_ns`, runnable without a processor.
     pub runnable_ns: i64,
     /// Time from exit to the next acquisition of the GIL.
     pub reacquire_ns: i64,

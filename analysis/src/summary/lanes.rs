@@ -29,8 +29,8 @@ pub(super) fn lanes(view: &View, stalls: &Stalls) -> Vec<LaneSums> {
 
 fn lane(view: &View, thread: &crate::Thread, stalls: &Stalls) -> LaneSums {
     let mut sums = LaneSums::default();
-    // The call that has ended since when the GIL was not acquired again, and the time waited for it.
-    let mut returning: Option<(i16, i64, i64)> = None;
+    // The call that has ended since when the GIL was not acquired again, the time waited for it, and that without a processor.
+    let mut returning: Option<(i16, i64, i64, i64)> = None;
     for interval in thread.lane.range(view.from, view.to) {
         let (from, to) = view.clip(interval.start, interval.end);
         let ns = to - from;
@@ -44,18 +44,19 @@ fn lane(view: &View, thread: &crate::Thread, stalls: &Stalls) -> LaneSums {
                 let runnable = overlap(&thread.runnable, from, to);
                 call.runnable_ns += runnable;
                 sums.runnable += runnable;
-                returning = Some((nr, interval.end, 0));
+                returning = Some((nr, interval.end, 0, 0));
             }
             State::Waiting => {
-                if let Some((_, _, waited)) = &mut returning {
+                if let Some((_, _, waited, _)) = &mut returning {
                     *waited += ns;
                 }
             }
             State::Holding => {
-                if let Some((nr, end, waited)) = returning.take() {
+                if let Some((nr, end, waited, runnable)) = returning.take() {
                     let call = sums.calls.entry(nr).or_default();
                     call.reacquire_ns += from.saturating_sub(end.max(view.from)).max(0);
                     call.waiting_ns += waited;
+                    call.runnable_ns += runnable;
                 }
             }
             State::Descheduled => {
@@ -78,7 +79,13 @@ fn lane(view: &View, thread: &crate::Thread, stalls: &Stalls) -> LaneSums {
                 }
             }
             State::Unknown => returning = None,
-            State::OffGil => sums.runnable += overlap(&thread.runnable, from, to),
+            State::OffGil => {
+                let runnable = overlap(&thread.runnable, from, to);
+                sums.runnable += runnable;
+                if let Some((.., without_processor)) = &mut returning {
+                    *without_processor += runnable;
+                }
+            }
         }
     }
     for (Span { start, end }, arg) in thread.held_calls.range(view.from, view.to) {

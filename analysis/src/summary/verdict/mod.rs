@@ -1,5 +1,9 @@
 //! The judgement in plain sentences: each with the figures behind it, and advice only where the trace holds its evidence.
 
+mod incomplete;
+mod waiting;
+
+use self::{incomplete::incomplete, waiting::waiting};
 use super::{View, stalls::Stalls};
 use crate::{
     Report,
@@ -22,13 +26,14 @@ pub(super) fn verdicts(view: &View, report: &Report, stalls: &Stalls) -> Vec<Ver
         all.extend(incomplete(report));
         return all;
     }
-    all.extend(convoys(report));
+    let convoys = convoys(report);
+    let contention = contention(report, stalls);
+    let waiting = waiting(report, stalls, contention.is_some());
+    all.extend(convoys);
     all.extend(long_holds(report, stalls));
-    all.extend(contention(report, stalls));
+    all.extend(contention);
+    all.extend(waiting);
     all.extend(descheduled(view, report, stalls));
-    if all.is_empty() {
-        all.extend(waiting(report));
-    }
     let found_nothing = all.is_empty();
     all.extend(incomplete(report));
     if found_nothing {
@@ -155,6 +160,17 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
         list(&names(report, &victim.culprits)),
         ceiling(victim),
     );
+    let victim_waited = report
+        .threads
+        .iter()
+        .find(|thread| (thread.pid, thread.tid) == (victim.pid, victim.victim.tid))
+        .map_or(0.0, |thread| share(thread.waiting_ns, thread.lifetime_ns));
+    if victim_waited > victim.share + PROBLEM {
+        text += &format!(
+            " In all it waited {} of its time for the GIL: its other waits came after something else than a recorded call.",
+            percent(victim_waited)
+        );
+    }
     if let Some(code) = victim.code.first() {
         text += &format!(
             " The holders ran {} for {} of the stall time ({}).",
@@ -195,10 +211,11 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
     Some(verdict(severity, "convoy", title, text, advice))
 }
 
-/// Whether long holds are more than a virtual processor that was stopped once or twice, unseen by its own kernel.
-fn is_proven<'a>(holds: impl Iterator<Item = &'a LongHold>) -> bool {
-    let (holds, samples) = holds.fold((0, 0), |sums, hold| (sums.0 + hold.holds, sums.1 + hold.samples));
-    holds >= 3 || samples >= 3
+/// Whether long holds are more than a virtual processor that was stopped now and then, unseen by its own kernel. That hits any line,
+/// for a tenth of a second at most; C code is called by the same one again, or for long.
+fn is_proven<'a>(mut holds: impl Iterator<Item = &'a LongHold>) -> bool {
+    const LONG: i64 = 200_000_000;
+    holds.any(|hold| hold.holds >= 3 || (hold.samples >= 3 && hold.longest_ns >= LONG))
 }
 
 fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
@@ -225,6 +242,17 @@ fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
         text += &format!(", at {location} ({})", plural(worst.samples, "sample", "samples"));
     }
     text.push('.');
+    let waited: Vec<String> = report
+        .blame
+        .iter()
+        .filter(|blame| {
+            blame.pid == worst.pid && blame.holder_tid == Some(worst.tid) && share(blame.ns, caused) > 0.01
+        })
+        .map(|blame| format!("{} ({})", report.label(blame.waiter_tid, &blame.waiter), time(blame.ns)))
+        .collect();
+    if !waited.is_empty() {
+        text += &format!(" In all these waited while {holder} held it: {}.", list(&waited));
+    }
     if !is_proven(report.long_holds.iter()) {
         text += " So few may also be a virtual processor that its host stopped, which no record shows.";
     }
@@ -235,8 +263,9 @@ fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
     }
     let advice = match &worst.location {
         Some(location) => format!(
-            "Have the extension called at {location} release the GIL (Py_BEGIN_ALLOW_THREADS, nogil), cut its work into \
-             pieces, or move it to a process."
+            "Cut what {location} does at once into pieces, or move it to a process; an extension of your own that is called there \
+             should release the GIL (Py_BEGIN_ALLOW_THREADS, nogil). If that line calls nothing of the kind, it may be where garbage \
+             is collected or a large object freed."
         ),
         None => String::from(
             "Find the call: record with --stacks to see its line. Then have that extension release the GIL \
@@ -322,15 +351,25 @@ fn descheduled(view: &View, report: &Report, stalls: &Stalls) -> Option<Verdict>
         time(blocked),
         time(worst.0),
     );
+    // Only a hold that did not let go has a line of its own.
+    let slept_at = report
+        .long_holds
+        .iter()
+        .find(|hold| hold.tid == view.tid(worst.1))
+        .and_then(|hold| hold.location.as_ref());
     let advice = match preempted >= blocked {
         true => {
             "The process lacks processor time, not only the GIL: look at its CPU quota (cgroup cpu.max, container limits) and at what \
              else runs on these processors."
         }
-        false => {
-            "The holder blocks inside C code: page faults, a lock, or I/O done without releasing the GIL. Record with --stacks to see \
-             the Python line that calls it."
-        }
+        false => match slept_at {
+            Some(location) => &*format!(
+                "It blocks inside C code called at {location}: page faults, a lock, or I/O done without releasing the GIL."
+            ),
+            None => {
+                "The holder blocks inside C code: page faults, a lock, or I/O done without releasing the GIL."
+            }
+        },
     };
     Some(verdict(
         severity,
@@ -341,111 +380,19 @@ fn descheduled(view: &View, report: &Report, stalls: &Stalls) -> Option<Verdict>
     ))
 }
 
-/// What none of the others explains.
-fn waiting(report: &Report) -> Option<Verdict> {
-    let part = |thread: &&crate::report::Thread| share(thread.waiting_ns, thread.lifetime_ns);
-    let thread = report
-        .threads
-        .iter()
-        .filter(|thread| thread.lifetime_ns > report.trace.duration_ns / 100)
-        .max_by(|a, b| part(a).total_cmp(&part(b)))?;
-    if part(&thread) < PROBLEM {
-        return None;
-    }
-    let holders: Vec<String> = report
-        .blame
-        .iter()
-        .filter(|blame| {
-            blame.pid == thread.pid && blame.waiter_tid == thread.tid && blame.ns > thread.waiting_ns / 10
-        })
-        .map(|blame| {
-            let holder = match blame.holder_tid {
-                Some(tid) => report.label(tid, &blame.holder),
-                None => blame.holder.clone(),
-            };
-            format!("{holder} ({})", time(blame.ns))
-        })
-        .collect();
-    let text = format!(
-        "{} waited {} of its time for the GIL: {} in {} waits, half of them over {}, the longest {}. Meanwhile it was held by {}.",
-        report.label(thread.tid, &thread.name),
-        percent(part(&thread)),
-        time(thread.waiting_ns),
-        count(thread.contended),
-        time(thread.wait_ns.p50),
-        time(thread.wait_ns.max),
-        list(&holders),
-    );
-    let title = format!("{} waits for the GIL", report.label(thread.tid, &thread.name));
-    Some(verdict(Severity::Notice, "waiting", title, text, ""))
-}
-
-fn incomplete(report: &Report) -> Vec<Verdict> {
-    let mut all = Vec::new();
-    let mut add = |title: &str, text: String, advice: &str| {
-        all.push(verdict(Severity::Notice, "incomplete", title.to_owned(), text, advice));
-    };
-    if report.trace.lost > 0 {
-        let unknown: i64 = report.threads.iter().map(|thread| thread.unknown_ns).sum();
-        let lifetime: i64 = report.threads.iter().map(|thread| thread.lifetime_ns).sum();
-        add(
-            "Records were lost",
-            format!(
-                "The kernel could not deliver {}; what the threads concerned did meanwhile is shown as unknown ({} of all thread \
-                 time is unknown).",
-                plural(report.trace.lost, "record", "records"),
-                percent(share(unknown, lifetime)),
-            ),
-            "Record fewer kinds of system calls (--syscalls), or with larger buffers.",
-        );
-    }
-    if report.pairing.unpaired > 0 {
-        add(
-            "Acquisitions and releases do not pair up",
-            format!(
-                "{} of {} have no counterpart, so some holds are longer or shorter than they were.",
-                plural(report.pairing.unpaired, "event", "events"),
-                count(report.pairing.acquisitions + report.pairing.releases),
-            ),
-            "`gilscope doctor` shows which probe sites were used.",
-        );
-    }
-    let fallback: Vec<String> = report
-        .processes
-        .iter()
-        .filter(|process| process.sites.as_deref() == Some("fallback"))
-        .map(|process| process.pid.to_string())
-        .collect();
-    if !fallback.is_empty() {
-        add(
-            "Fallback probe sites",
-            format!(
-                "In process {} the GIL's own code was not found; only the entry to and the return from blocking calls were \
-                 probed. Forced switches, and which GIL it was, are not known.",
-                list(&fallback)
-            ),
-            "",
-        );
-    }
-    if !report.trace.complete {
-        add(
-            "The recording was cut off",
-            format!(
-                "The trace has no end mark: its collector still writes, or was killed. What is reported covers the {} that \
-                 reached the file.",
-                time(report.trace.trace_duration_ns)
-            ),
-            "",
-        );
-    }
-    all
-}
-
 fn healthy(report: &Report) -> Verdict {
     let waited: i64 = report.threads.iter().map(|thread| thread.waiting_ns).sum();
     let acquisitions: u64 = report.threads.iter().map(|thread| thread.acquisitions).sum();
     let contended: u64 = report.threads.iter().map(|thread| thread.contended).sum();
     let worst = report.threads.iter().max_by_key(|thread| thread.wait_ns.max);
+    if contended == 0 {
+        let text = format!(
+            "None of {} of the GIL had to wait in the {} reported on.",
+            plural(acquisitions, "acquisition", "acquisitions"),
+            time(report.trace.duration_ns)
+        );
+        return verdict(Severity::Ok, "ok", String::from("The GIL stalls nobody"), text, "");
+    }
     let mut text = format!(
         "Of {} of the GIL {} had to wait, {} in all, {} of the {} reported on",
         plural(acquisitions, "acquisition", "acquisitions"),
