@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use gilscope_analysis::{
     Report,
-    report::{Code, Share, Thread},
-    words::{count, percent, rate, share, time},
+    report::{Code, Process, Share, Thread},
+    words::{count, percent, plural, rate, share, time},
 };
 
 use super::{
-    BOLD, DIM, GREEN, RED, WIDTH, YELLOW, fit, fit_end, heading, more,
+    BOLD, DIM, GREEN, RED, WIDTH, YELLOW, fit, fit_end, fit_name, heading, more,
     table::{Cell, Column, bar, spark, stacked, table},
     wrap,
 };
@@ -31,7 +31,11 @@ pub(super) fn head(out: &mut String, report: &Report) {
         let range = (trace.from_ns as f64 / 1e9, trace.to_ns as f64 / 1e9);
         let _ = writeln!(out, "of which {:.6} s to {:.6} s, {}", range.0, range.1, time(trace.duration_ns));
     }
-    for process in &report.processes {
+    // A launcher's helpers, as shells and shims start them, did nothing that is reported.
+    let is_helper = |process: &&Process| process.python.is_none() && process.threads.is_empty();
+    let helpers = report.processes.iter().filter(is_helper).count();
+    let hidden = if helpers < report.processes.len() { helpers } else { 0 };
+    for process in report.processes.iter().filter(|process| hidden == 0 || !is_helper(process)) {
         let mut line = format!("process {}", process.pid);
         if let Some(role) = &process.role {
             let _ = write!(line, ", {role}");
@@ -48,6 +52,9 @@ pub(super) fn head(out: &mut String, report: &Report) {
         }
         let room = WIDTH.saturating_sub(line.chars().count() + 2);
         let _ = writeln!(out, "{}: {}", fit(&line, WIDTH), fit(&process.command, room));
+    }
+    if hidden > 0 {
+        let _ = writeln!(out, "and {} that used no GIL", plural(hidden as u64, "process", "processes"));
     }
     let pairing = &report.pairing;
     let _ = writeln!(
@@ -107,7 +114,7 @@ fn name_of(report: &Report, thread: &Thread) -> String {
 /// The name of a thread, and whether `threading` does not know it.
 fn with_kind(thread: &Thread) -> String {
     match thread.foreign {
-        Some(true) => format!("{} (foreign)", fit(&thread.name, 10)),
+        Some(true) => format!("{} (foreign)", fit_name(&thread.name, 10)),
         _ => thread.name.clone(),
     }
 }
@@ -138,7 +145,7 @@ pub(super) fn threads(out: &mut String, report: &Report, top: usize) {
             22,
         );
         vec![
-            fit(&with_kind(thread), 20).into(),
+            fit_name(&with_kind(thread), 20).into(),
             thread.tid.to_string().into(),
             bar,
             percent(of(thread.held_ns)).into(),
@@ -168,7 +175,7 @@ pub(super) fn waits(out: &mut String, report: &Report, top: usize) {
     let rows = report.threads.iter().take(top).map(|thread| {
         let waits = &thread.wait_ns;
         vec![
-            fit(&name_of(report, thread), 20).into(),
+            fit_name(&name_of(report, thread), 20).into(),
             count(thread.acquisitions).into(),
             count(thread.contended).into(),
             count(thread.forced_releases).into(),
@@ -199,7 +206,7 @@ pub(super) fn thread_states(out: &mut String, report: &Report, top: usize) {
     ];
     let rows = makers.iter().take(top).map(|thread| {
         vec![
-            fit(&with_kind(thread), 20).into(),
+            fit_name(&with_kind(thread), 20).into(),
             count(thread.acquisitions).into(),
             count(thread.states_made).into(),
             count(thread.states_destroyed).into(),
@@ -227,7 +234,8 @@ pub(super) fn histogram(out: &mut String, report: &Report, top: usize) {
             let place = (bucket.from_ns / 1000).checked_ilog2().map_or(0, |log| log as usize + 1);
             counts[place.min(BUCKETS - 1)] += bucket.count;
         }
-        let _ = writeln!(out, "  {:<20} {}", fit(&name_of(report, thread), 20), spark(&counts).trim_end());
+        let _ =
+            writeln!(out, "  {:<20} {}", fit_name(&name_of(report, thread), 20), spark(&counts).trim_end());
     }
 }
 
@@ -254,7 +262,7 @@ pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
     let rows = rows.into_iter().take(top).map(|(thread, call)| {
         let each = |ns: i64| time(ns / call.calls.max(1) as i64);
         vec![
-            fit(&name_of(report, thread), 20).into(),
+            fit_name(&name_of(report, thread), 20).into(),
             fit(&call.name, 13).into(),
             count(call.calls).into(),
             each(call.kernel_ns).into(),
@@ -286,8 +294,8 @@ pub(super) fn blame(out: &mut String, report: &Report, top: usize) {
             None => blame.holder.clone(),
         };
         vec![
-            fit(&report.label(blame.waiter_tid, &blame.waiter), 22).into(),
-            fit(&holder, 26).into(),
+            fit_name(&report.label(blame.waiter_tid, &blame.waiter), 22).into(),
+            fit_name(&holder, 26).into(),
             time(blame.ns).into(),
             Cell::from(bar(share(blame.ns, most.ns), 30)).styled(RED),
         ]
@@ -296,11 +304,24 @@ pub(super) fn blame(out: &mut String, report: &Report, top: usize) {
     more(out, report.blame.len(), top);
 }
 
-fn culprits(report: &Report, shares: &[Share]) -> String {
-    let label = |culprit: &Share| report.label(culprit.tid, &culprit.name);
-    let shares =
-        shares.iter().take(3).map(|culprit| format!("{} {}", label(culprit), percent(culprit.share)));
-    shares.collect::<Vec<_>>().join(", ")
+/// Those whose names fit into `width` columns; of the first one what fits.
+fn culprits(report: &Report, shares: &[Share], width: usize) -> String {
+    let mut text = String::new();
+    for culprit in shares {
+        let part = percent(culprit.share);
+        let label = report.label(culprit.tid, &culprit.name);
+        if text.is_empty() {
+            let room = width.saturating_sub(part.chars().count() + 1);
+            text = format!("{} {part}", fit_name(&label, room));
+            continue;
+        }
+        let more = format!(", {label} {part}");
+        if text.chars().count() + more.chars().count() > width {
+            break;
+        }
+        text += &more;
+    }
+    text
 }
 
 pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
@@ -324,13 +345,13 @@ pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
         vec![
             format!("{:.3} s", convoy.start_ns as f64 / 1e9).into(),
             format!("{:.3} s", convoy.end_ns as f64 / 1e9).into(),
-            fit(&report.label(convoy.victim.tid, &convoy.victim.name), 16).into(),
+            fit_name(&report.label(convoy.victim.tid, &convoy.victim.name), 16).into(),
             count(convoy.stalls).into(),
             count(convoy.releases).into(),
             time(convoy.stalled_ns).into(),
             time(convoy.io_ns).into(),
             rate(convoy.calls_per_second).into(),
-            fit(&culprits(report, &convoy.culprits), 17).into(),
+            culprits(report, &convoy.culprits, 17).into(),
         ]
     });
     table(out, &columns, rows);
@@ -338,6 +359,9 @@ pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
 }
 
 fn code_rows(out: &mut String, code: &[Code], top: usize) {
+    if code.is_empty() {
+        return;
+    }
     let columns = [
         Column::Right("share", 7),
         Column::Right("stalled", 8),
@@ -359,6 +383,9 @@ pub(super) fn code(out: &mut String, report: &Report, top: usize) {
     let Some(sampling) = &report.sampling else {
         return;
     };
+    if sampling.stalled_ns == 0 {
+        return;
+    }
     let aside = format!(
         "shares by {} samples, {} a second; {} of {} stall time attributed",
         count(sampling.samples),
@@ -371,7 +398,7 @@ pub(super) fn code(out: &mut String, report: &Report, top: usize) {
     for victim in report.victims.iter().filter(|victim| !victim.victim_code.is_empty()).take(3) {
         heading(
             out,
-            &format!("Where {} stalled", fit(&report.label(victim.victim.tid, &victim.victim.name), 40)),
+            &format!("Where {} stalled", fit_name(&report.label(victim.victim.tid, &victim.victim.name), 40)),
             "",
         );
         code_rows(out, &victim.victim_code, 3);
@@ -397,7 +424,7 @@ pub(super) fn long_holds(out: &mut String, report: &Report, top: usize) {
             (None, None) => String::from("not sampled"),
         };
         vec![
-            fit(&report.label(hold.tid, &hold.name), 18).into(),
+            fit_name(&report.label(hold.tid, &hold.name), 18).into(),
             count(hold.holds).into(),
             time(hold.longest_ns).into(),
             time(hold.stalled_ns).into(),
@@ -430,12 +457,12 @@ pub(super) fn stalls(out: &mut String, report: &Report, top: usize) {
         }
         let holders: Vec<String> = holders
             .iter()
-            .map(|&(tid, name, ns)| format!("{} {}", report.label(tid, name), time(ns)))
+            .map(|&(tid, name, ns)| format!("{} {}", fit_name(&report.label(tid, name), 16), time(ns)))
             .collect();
         let took = format!("{}{}", if stall.open { "≥" } else { "" }, time(stall.duration_ns));
         vec![
             format!("{:.6} s", stall.start_ns as f64 / 1e9).into(),
-            fit(&report.label(stall.tid, &stall.name), 18).into(),
+            fit_name(&report.label(stall.tid, &stall.name), 18).into(),
             took.into(),
             fit(stall.after_call.as_deref().unwrap_or("-"), 12).into(),
             fit(&holders.join(", "), 42).into(),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use gilscope_analysis::report::{Severity, Verdict};
 
-use super::{BOLD, GREEN, RED, WIDTH, YELLOW, fit, wrap};
+use super::{BOLD, GREEN, RED, YELLOW, wrap};
 
 pub(super) fn verdicts(out: &mut String, verdicts: &[Verdict]) {
     for verdict in verdicts {
@@ -15,8 +15,9 @@ pub(super) fn verdicts(out: &mut String, verdicts: &[Verdict]) {
         }
         .bold();
         let word = verdict.severity.name();
-        let title = fit(&verdict.title, WIDTH - 10);
-        let _ = writeln!(out, "\n{style}{word:<8}{style:#}  {BOLD}{title}{BOLD:#}");
+        let mut title = String::new();
+        wrap(&mut title, 10, &verdict.title);
+        let _ = writeln!(out, "\n{style}{word:<8}{style:#}  {BOLD}{}{BOLD:#}", title.trim());
         wrap(out, 10, &verdict.text);
         if !verdict.advice.is_empty() {
             wrap(out, 10, &format!("→ {}", verdict.advice));
