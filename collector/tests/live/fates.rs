@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gilscope_trace::Kind;
+use gilscope_trace::{Detail, Event, Kind};
 use serde_json::json;
 
 use super::harness::{Puppet, Recording, Trace, any_python, begin, folder, kernel::Code, recorded};
@@ -99,5 +99,14 @@ fn a_target_that_becomes_another_program_is_recorded_as_that() {
     trace.assert_sound();
     assert_eq!(trace.sends(puppet.pid), 50);
     assert_eq!(trace.python_versions().len(), 2, "at the beginning, and after the execve");
+    let rows: Vec<_> = trace.details().filter(|(event, _)| event.pid == puppet.pid).collect();
+    let became = rows
+        .iter()
+        .rposition(|(_, detail)| matches!(detail, Detail::Process(process) if process.python.is_none()));
+    let is_main = |&&(event, detail): &&(&Event, &Detail)| {
+        event.tid == puppet.pid && matches!(detail, Detail::Thread(_))
+    };
+    let names = rows[became.unwrap()..].iter().filter(is_main).count();
+    assert!(names > 0, "what its main thread is called is told again");
     puppet.assert_well();
 }

@@ -74,6 +74,14 @@ impl Roster {
         process.threads.remove(&tid) && process.threads.is_empty()
     }
 
+    /// Forgets what the threads of a process were called: it has become another program, and its main thread keeps its ID.
+    pub(crate) fn forget_names(&mut self, pid: i32) {
+        if let Some(process) = self.processes.get(&pid) {
+            process.threads.iter().for_each(|tid| _ = self.names.remove(tid));
+        }
+        self.names.remove(&pid);
+    }
+
     fn change(&mut self, tid: i32, change: impl FnOnce(&mut detail::Thread)) -> Option<detail::Thread> {
         let thread = self.names.entry(tid).or_default();
         let before = thread.clone();

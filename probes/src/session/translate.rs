@@ -312,6 +312,7 @@ impl Translator {
         if exec && python.is_none_or(|python| python.seen <= event.time) {
             self.descriptors.forget_process(event.pid);
             self.gils.retain(|&(of, _)| of != event.pid);
+            self.roster.forget_names(event.pid);
             if let Some(process) = self.roster.processes.get_mut(&event.pid) {
                 process.python = None;
                 // All others are gone, and this one is the main thread now.
