@@ -60,6 +60,8 @@ pub struct Process {
     /// What its descriptors are: descriptor, from when on, what; ascending by descriptor and time.
     pub(crate) descriptors: Vec<(i32, i64, Descriptor)>,
     pub(crate) described: bool,
+    /// Since when it runs the program that it runs now.
+    pub(crate) program_start: i64,
 }
 
 impl Process {
@@ -123,6 +125,10 @@ pub struct Gil {
     pub process: u32,
     /// Address in the process; 0 if the probes could not tell GILs apart.
     pub address: u64,
+    /// When the program that it belongs to joined the trace.
+    pub start: i64,
+    /// When that program ended, or became another.
+    pub end: Option<i64>,
     /// What is known of it.
     pub detail: detail::Gil,
     /// Who held it.

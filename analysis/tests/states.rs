@@ -1,9 +1,11 @@
 //! Thread states of labelled situations.
 
 use gilscope_analysis::{
-    drawn::{Drawing, draw},
-    holds, stall,
+    Engine, Query,
+    drawn::{Drawing, START, draw},
+    holds, stall, summarize,
 };
+use gilscope_trace::{Event, Header, Kind, detail};
 
 /// Draws the lanes of the analysed drawing.
 fn lanes(text: &str) -> Vec<String> {
@@ -144,4 +146,33 @@ fn a_thread_that_was_blocked_from_the_beginning_is_off_the_gil_once_others_have_
         a     .hh..hh..hh..hh..hh..hh..hh..hh..hh.hh
     ";
     assert_eq!(&lanes(text)[0][..30], "?????????????????????.........");
+}
+
+/// A process of PID 7 that lives from 0 to 30 ms, holds its GIL at the same address twice, and becomes another program in between; then
+/// another process goes on until 100 ms.
+#[test]
+fn a_gil_lives_as_long_as_the_program_that_it_belongs_to() {
+    let at = |ms: i64| START + ms * 1_000_000;
+    let header = Header { start_time: START, targets: vec![7], ..Header::default() };
+    let mut engine = Engine::new(&header);
+    let program = |name: &str| detail::Process { command: vec![name.to_owned()], ..Default::default() };
+    let event = |ms, kind| Event::new(at(ms), kind, 7, 7);
+    engine.push_event(&event(0, Kind::Process), Some(program("one").into()));
+    for (ms, kind) in [(2, Kind::Acquire), (8, Kind::Release)] {
+        engine.push_event(&event(ms, kind).of_gil(0x1000), None);
+    }
+    engine.push_event(&event(10, Kind::Process), Some(program("two").into()));
+    for (ms, kind) in [(15, Kind::Acquire), (25, Kind::Release)] {
+        engine.push_event(&event(ms, kind).of_gil(0x1000), None);
+    }
+    let end = detail::ProcessEnd { reason: String::from("exited") };
+    engine.push_event(&event(30, Kind::ProcessEnd), Some(end.into()));
+    engine.push_event(&Event::new(at(100), Kind::SyscallExit, 8, 8).of_syscall(0, 0), None);
+    let report = summarize(&engine.finish(), &Query::default());
+    let gils: Vec<_> = report
+        .gils
+        .iter()
+        .map(|gil| [gil.lifetime_ns, gil.unknown_ns, gil.held_ns, gil.idle_ns].map(|ns| ns / 1_000_000))
+        .collect();
+    assert_eq!(gils, [[10, 2, 6, 2], [20, 5, 10, 5]]);
 }

@@ -81,6 +81,9 @@ impl Engine {
         if self.model.processes[process].described {
             // It became another program: its threads and GILs are gone.
             self.end_threads_of(pid);
+            // Its own may be at the same address.
+            self.gil_by_address.retain(|&(of, _), _| of != pid);
+            self.model.processes[process].program_start = self.now;
         }
         let process = &mut self.model.processes[process];
         process.described = true;
@@ -97,6 +100,7 @@ impl Engine {
         for gil in 0..self.model.gils.len() {
             if self.model.gils[gil].process == process {
                 self.disown(gil as u32, self.now);
+                self.model.gils[gil].end.get_or_insert(self.now);
             }
         }
     }

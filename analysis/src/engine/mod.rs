@@ -102,7 +102,8 @@ impl Engine {
             if owner.is_unknown()
                 && let Some(span) = gil.unknown.last_mut()
             {
-                span.end = now;
+                // Of what is gone, nothing is unknown.
+                span.end = gil.end.unwrap_or(now).max(span.start);
             }
         }
     }
@@ -187,11 +188,8 @@ impl Engine {
         }
         let index = self.model.processes.len() as u32;
         let asked_for = self.model.header.targets.contains(&pid);
-        self.model.processes.push(Process {
-            pid,
-            start: if asked_for { self.model.start } else { self.now },
-            ..Process::default()
-        });
+        let start = if asked_for { self.model.start } else { self.now };
+        self.model.processes.push(Process { pid, start, program_start: start, ..Process::default() });
         self.process_by_pid.insert(pid, index);
         index
     }
@@ -215,11 +213,12 @@ impl Engine {
             return gil;
         }
         let process = self.process(pid);
-        let start = self.model.processes[process as usize].start;
+        let start = self.model.processes[process as usize].program_start;
         let index = self.model.gils.len() as u32;
         self.model.gils.push(Gil {
             process,
             address,
+            start,
             unknown: vec![Span { start, end: self.now }],
             ..Gil::default()
         });

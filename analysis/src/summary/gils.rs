@@ -29,10 +29,7 @@ pub(super) fn gils(view: &View, stalls: &Stalls, lanes: &[LaneSums]) -> Vec<GilS
 
 fn sums(view: &View, index: usize, gil: &Gil, stalls: &Stalls, lanes: &[LaneSums]) -> GilSums {
     let process = view.model.processes.get(gil.process as usize);
-    let (begin, end) = view.clip(
-        process.map_or(view.from, |process| process.start),
-        process.and_then(|process| process.end.as_ref()).map_or(view.to, |&(end, _)| end),
-    );
+    let (begin, end) = view.clip(gil.start, gil.end.unwrap_or(view.to));
     let contended = &stalls.contended[index];
     let (mut held, mut held_contended, mut handovers) = (0, 0, 0);
     let mut by_thread: FxHashMap<u32, Counts> = FxHashMap::default();
