@@ -71,6 +71,17 @@ fn an_io_thread_alone_is_well() {
 }
 
 #[test]
+fn a_trace_that_knows_little_does_not_call_the_program_well() {
+    let report = report("a  ..................hh", 1);
+    assert_eq!(kinds(&report), [("ok", Severity::Notice)]);
+    assert!(
+        report.verdicts[0].text.contains("for 90 % of the time it is not known"),
+        "{}",
+        report.verdicts[0].text
+    );
+}
+
+#[test]
 fn io_that_really_blocks_is_no_convoy() {
     // The call takes 20 ms, the wait after it 5.
     let report = report(

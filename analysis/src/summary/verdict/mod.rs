@@ -19,6 +19,9 @@ const CONTENDED: f64 = 0.2;
 /// Part of the stall time in which the holder had no processor that is worth a word.
 const DESCHEDULED: f64 = 0.1;
 
+/// Part of the GILs' time of which nothing is known that forbids to call a trace well.
+const MOSTLY_UNKNOWN: f64 = 0.5;
+
 pub(super) fn verdicts(view: &View, report: &Report, stalls: &Stalls) -> Vec<Verdict> {
     let mut all = Vec::new();
     if report.trace.gil_events == 0 {
@@ -381,6 +384,22 @@ fn descheduled(view: &View, report: &Report, stalls: &Stalls) -> Option<Verdict>
 }
 
 fn healthy(report: &Report) -> Verdict {
+    let mut verdict = healthy_as_known(report);
+    let unknown: i64 = report.gils.iter().map(|gil| gil.unknown_ns).sum();
+    let lifetime: i64 = report.gils.iter().map(|gil| gil.lifetime_ns).sum();
+    if share(unknown, lifetime) > MOSTLY_UNKNOWN {
+        verdict.severity = Severity::Notice;
+        verdict.title = String::from("As far as is known, the GIL stalls nobody");
+        verdict.text += &format!(
+            " But for {} of the time it is not known who held the GIL: no event told, as of a thread that computes alone from before \
+             the recording began.",
+            percent(share(unknown, lifetime)),
+        );
+    }
+    verdict
+}
+
+fn healthy_as_known(report: &Report) -> Verdict {
     let waited: i64 = report.threads.iter().map(|thread| thread.waiting_ns).sum();
     let acquisitions: u64 = report.threads.iter().map(|thread| thread.acquisitions).sum();
     let contended: u64 = report.threads.iter().map(|thread| thread.contended).sum();
