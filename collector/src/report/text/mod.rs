@@ -25,10 +25,10 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// The whole report.
 pub(crate) fn report(report: &Report, top: usize) -> String {
     let mut out = String::new();
-    sections::head(&mut out, report);
+    sections::head(&mut out, report, top);
     verdicts::verdicts(&mut out, &report.verdicts);
     if report.trace.gil_events > 0 {
-        sections::gils(&mut out, report);
+        sections::gils(&mut out, report, top);
         sections::threads(&mut out, report, top);
         sections::waits(&mut out, report, top);
         sections::thread_states(&mut out, report, top);

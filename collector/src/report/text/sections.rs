@@ -14,7 +14,7 @@ use super::{
     wrap,
 };
 
-pub(super) fn head(out: &mut String, report: &Report) {
+pub(super) fn head(out: &mut String, report: &Report, top: usize) {
     let trace = &report.trace;
     let _ = writeln!(out, "{BOLD}{}{BOLD:#}", fit_end(&trace.path, WIDTH));
     let mut line = format!("{}, {} events", time(trace.trace_duration_ns), count(trace.events));
@@ -35,7 +35,9 @@ pub(super) fn head(out: &mut String, report: &Report) {
     let is_helper = |process: &&Process| process.python.is_none() && process.threads.is_empty();
     let helpers = report.processes.iter().filter(is_helper).count();
     let hidden = if helpers < report.processes.len() { helpers } else { 0 };
-    for process in report.processes.iter().filter(|process| hidden == 0 || !is_helper(process)) {
+    let shown: Vec<_> =
+        report.processes.iter().filter(|process| hidden == 0 || !is_helper(process)).collect();
+    for process in shown.iter().take(top) {
         let mut line = format!("process {}", process.pid);
         if let Some(role) = &process.role {
             let _ = write!(line, ", {role}");
@@ -53,6 +55,7 @@ pub(super) fn head(out: &mut String, report: &Report) {
         let room = WIDTH.saturating_sub(line.chars().count() + 2);
         let _ = writeln!(out, "{}: {}", fit(&line, WIDTH), fit(&process.command, room));
     }
+    more(out, shown.len(), top);
     if hidden > 0 {
         let _ = writeln!(out, "and {} that used no GIL", plural(hidden as u64, "process", "processes"));
     }
@@ -66,8 +69,16 @@ pub(super) fn head(out: &mut String, report: &Report) {
     );
 }
 
-pub(super) fn gils(out: &mut String, report: &Report) {
-    for gil in &report.gils {
+pub(super) fn gils(out: &mut String, report: &Report, top: usize) {
+    // Of the many of a program that starts processes, those that somebody waited for, and then those that were used.
+    let mut shown: Vec<usize> = (0..report.gils.len()).collect();
+    shown.sort_by_key(|&place| {
+        let gil = &report.gils[place];
+        std::cmp::Reverse((gil.contended_ns, gil.held_ns))
+    });
+    shown.truncate(top);
+    shown.sort_unstable();
+    for gil in shown.iter().map(|&place| &report.gils[place]) {
         let interval = match gil.switch_interval_us {
             Some(us) => time(us.min(1 << 40) as i64 * 1000),
             None => String::from("not known, taken as 5.00 ms"),
@@ -103,6 +114,9 @@ pub(super) fn gils(out: &mut String, report: &Report) {
             time(gil.limbo_ns),
         );
         wrap(out, 2, &line);
+    }
+    if report.gils.len() > top {
+        heading(out, "Other GILs", &format!("{} that were waited for less", report.gils.len() - top));
     }
 }
 
