@@ -170,7 +170,7 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
         .map_or(0.0, |thread| share(thread.waiting_ns, thread.lifetime_ns));
     if victim_waited > victim.share + PROBLEM {
         text += &format!(
-            " In all it waited {} of its time for the GIL: its other waits came after something else than a recorded call.",
+            " In all it waited {} of its time for the GIL; the rest followed turns of computing, sleeps or locks, or stood alone.",
             percent(victim_waited)
         );
     }
