@@ -27,7 +27,7 @@ fn report(text: &str, count: usize, samples: impl IntoIterator<Item = (i64, i32,
         let event = Event::new(START + ms * MS + MS / 2, Kind::Sample, FIRST_PID, tid);
         (event.with_value(id), None)
     }));
-    let sampling = Sampling { requested_hz: 50.0, achieved_hz: 49.0, ..Sampling::default() };
+    let sampling = Sampling { requested_hz: 50.0, achieved_hz: 0.0, rounds: 40, ..Sampling::default() };
     rows.push((Event::new(START, Kind::Sampling, 0, 0), Some(sampling.into())));
     let last = rows.iter().map(|(event, _)| event.time).max().unwrap_or(START);
     rows.last_mut().expect("a row").0.time = last;
@@ -58,6 +58,8 @@ fn lines_that_alternate_three_to_one_get_their_shares_from_a_sample_in_four_stal
     let sampling = report.sampling.as_ref().unwrap();
     // Unsampled stalls are divided like the sampled ones. Those of cpu behind io, who was never sampled, are not attributed.
     assert_eq!(sampling.attributed_ns, 500 * MS);
+    let seconds = report.trace.duration_ns as f64 / 1e9;
+    assert_eq!(sampling.achieved_hz, 40.0 / seconds, "over the whole trace, not since the row before");
     assert_eq!(report.code[0].location, "work.py:20 spin");
     assert_eq!(report.convoys[0].code[0].function, "spin");
 }

@@ -131,11 +131,16 @@ pub(super) fn code(view: &View, stalls: &Stalls) -> Blamed {
     }
     let (code, attributed_ns) = all.rows(view);
     let sampling = model.sampling.clone().unwrap_or_default();
+    // The last row of the trace speaks of the time since the one before, which may be an instant.
+    let achieved_hz = match sampling.rounds {
+        0 => sampling.achieved_hz,
+        rounds => crate::words::per_second(rounds, model.end - model.start),
+    };
     Blamed {
         code,
         sampling: Some(report::Sampling {
             requested_hz: sampling.requested_hz,
-            achieved_hz: sampling.achieved_hz,
+            achieved_hz,
             samples: samples as u64,
             torn: sampling.torn,
             stalled_ns: stalls.stalled_ns,
