@@ -159,6 +159,22 @@ fn interpreters_with_a_gil_of_their_own_do_not_stall_each_other() {
 }
 
 #[test]
+fn who_held_the_gil_for_a_little_is_not_told_to_move() {
+    let report = report(
+        "
+        io   hhswwwwwwwh
+        cpu  wwhhhhhhh..
+        bit  .........h.
+        ",
+        50,
+    );
+    let convoy = report.verdicts.iter().find(|verdict| verdict.kind == "convoy").unwrap();
+    assert_eq!(convoy.title, "io is stalled in a convoy behind cpu");
+    assert!(convoy.text.contains("and bit ("), "{}", convoy.text);
+    assert!(convoy.advice.contains("Move the CPU work of cpu to a process"), "{}", convoy.advice);
+}
+
+#[test]
 fn a_convoy_ends_when_the_spinner_ends() {
     let io = "hhswwwww".repeat(20) + &"hhs.hhs.".repeat(40);
     let cpu = "wwhhhhhh".repeat(20) + &"x".repeat(320);

@@ -140,8 +140,14 @@ fn convoy(report: &Report, victim: &Victim) -> Option<Verdict> {
         _ => return None,
     };
     let name = &report.label(victim.victim.tid, &victim.victim.name);
-    let culprits: Vec<String> =
-        victim.culprits.iter().map(|culprit| report.label(culprit.tid, &culprit.name)).collect();
+    // Who held the GIL for a little beside one who held it for most is told in the text, but it is not his work that has to move.
+    let most = victim.culprits.first().map_or(0.0, |culprit| culprit.share);
+    let culprits: Vec<String> = victim
+        .culprits
+        .iter()
+        .filter(|culprit| culprit.share >= most / 4.0)
+        .map(|culprit| report.label(culprit.tid, &culprit.name))
+        .collect();
     let title = format!("{name} is stalled in a convoy behind {}", list(&culprits));
     // Workers of a cluster have threads of the same names.
     let process = report.processes.iter().find(|process| process.pid == victim.pid);
