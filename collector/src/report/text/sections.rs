@@ -401,7 +401,7 @@ pub(super) fn code(out: &mut String, report: &Report, top: usize) {
         return;
     }
     let aside = format!(
-        "shares by {} samples, {} a second; {} of {} stall time attributed",
+        "by {} samples, {} a second; they account for {} of {}",
         count(sampling.samples),
         rate(sampling.achieved_hz),
         time(sampling.attributed_ns),
