@@ -141,6 +141,9 @@ fn refuse(error: &InterpreterError) -> Finding {
             "find the process with: pgrep -af python".to_owned()
         }
         InterpreterError::NotYetMapped { .. } => "try again in a moment".to_owned(),
+        InterpreterError::Shielded { .. } => {
+            "find out who denies it: journalctl -k | grep -iE 'denied|lockdown'".to_owned()
+        }
         InterpreterError::FreeThreaded { .. } => {
             "nothing to do: threads of this build do not wait for a GIL".to_owned()
         }

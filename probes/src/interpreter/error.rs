@@ -87,6 +87,14 @@ pub enum InterpreterError {
         /// The command that mends it.
         command: String,
     },
+    /// Not even root with all that recording needs may look into it.
+    #[error("not even root may look into PID {pid} ({}): the kernel or a security module shields it", path.display())]
+    Shielded {
+        /// The PID asked for.
+        pid: i32,
+        /// What could not be read.
+        path: PathBuf,
+    },
     /// An interpreter for another processor, or of 32 bits.
     #[error("PID {pid} runs code for another processor, and only x86-64 is supported ({reason}): {}", path.display())]
     DifferentArchitecture {
@@ -112,17 +120,15 @@ impl InterpreterError {
     pub(super) fn from_io(pid: i32, path: &Path, source: io::Error) -> InterpreterError {
         let path = path.to_owned();
         match source.kind() {
-            io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
-                InterpreterError::NoPermission {
-                    pid,
-                    path,
-                    advice: "root may not here without CAP_SYS_PTRACE; in a container, start it with",
-                    command: format!(
-                        "docker run --pid=host {}",
-                        privilege::docker_options(&privilege::NEEDED)
-                    ),
-                }
+            io::ErrorKind::PermissionDenied if privilege::is_root() && privilege::SYS_PTRACE.is_held() => {
+                InterpreterError::Shielded { pid, path }
             }
+            io::ErrorKind::PermissionDenied if privilege::is_root() => InterpreterError::NoPermission {
+                pid,
+                path,
+                advice: "root may not here without CAP_SYS_PTRACE; in a container, start it with",
+                command: format!("docker run --pid=host {}", privilege::docker_options(&privilege::NEEDED)),
+            },
             io::ErrorKind::PermissionDenied => InterpreterError::NoPermission {
                 pid,
                 path,

@@ -427,8 +427,14 @@ impl Session {
                 info!(pid, python = %interpreter.version, "a new Python is recorded");
             }
             Err(error) => {
-                let text =
-                    format!("process {pid} runs Python {} but is not recorded: {error}", interpreter.version);
+                let version = &interpreter.version;
+                // Whatever failed, it failed because the process ended meanwhile.
+                let text = match process::is_alive(pid) {
+                    true => format!("process {pid} runs Python {version} but is not recorded: {error}"),
+                    false => format!(
+                        "process {pid} ran Python {version} and ended before its probes were in place"
+                    ),
+                };
                 warn!("{text}");
                 rows.push(row(time, pid, detail::Note { text }));
             }
