@@ -46,7 +46,7 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RecordingArguments {
     /// Stop after that many seconds.
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) duration: Option<f64>,
     /// The trace; by default gilscope-PID-TIME.gilscope in this folder.
     #[arg(short, long, value_name = "FILE")]
@@ -110,7 +110,7 @@ impl RecordingArguments {
 #[derive(Args, Debug)]
 pub(crate) struct AttachArguments {
     /// Process to record; may be given several times.
-    #[arg(short, long = "pid", value_name = "PID", required_unless_present = "dask", value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(short, long = "pid", value_name = "PID", required_unless_present = "dask", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) pids: Vec<i32>,
     /// Record every scheduler, nanny and worker of Dask on this machine into one trace.
     #[arg(long)]
@@ -131,7 +131,7 @@ pub(crate) struct RecordArguments {
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArguments {
     /// A process to look at.
-    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(short, long, value_name = "PID", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) pid: Option<i32>,
     /// Machine-readable output.
     #[arg(long)]
@@ -181,6 +181,7 @@ fn rate(text: &str) -> Result<f64, String> {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds < 1e9 => Ok(seconds),
+        Ok(seconds) if seconds >= 1e9 => Err("more than 30 years".into()),
         _ => Err("not a number greater than 0".into()),
     }
 }

@@ -1,12 +1,13 @@
 //! Attach to a running CPython, record its GIL, explain who stalled whom.
 
 #[macro_use]
-mod logging;
+mod terminal;
 
 mod args;
 mod commands;
 mod demo;
 mod export;
+mod logging;
 mod recording;
 mod report;
 
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     match commands::run(arguments.command) {
         Ok(code) => code,
         Err(error) => {
-            say!("gilscope: {}", logging::sentence(&error));
+            say!("gilscope: {}", terminal::sentence(&error));
             ExitCode::FAILURE
         }
     }

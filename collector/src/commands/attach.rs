@@ -41,7 +41,7 @@ fn prepare(
             Ok(()) => recorded.push(pid),
             Err(error) if arguments.pids.contains(&pid) => return Err(error),
             Err(error) => {
-                warn!("{}", crate::logging::sentence(&error));
+                warn!("{}", crate::terminal::sentence(&error));
                 last_error = Some(error);
             }
         }

@@ -1,6 +1,7 @@
 //! `gilscope attach --dask`: which processes those are.
 
 use anyhow::bail;
+use gilscope_analysis::clean::clean;
 use gilscope_probes::{
     frameworks::dask::{Found, Member, Users, find},
     process,
@@ -20,11 +21,15 @@ pub(super) fn members() -> anyhow::Result<Vec<Member>> {
         return none(&found, users, root);
     }
     for member in &found.members {
-        let address = member.address.as_deref().map(|address| format!(" at {address}")).unwrap_or_default();
-        eprintln!("found {}{address}: process {}", member.role.name(), member.pid);
+        let address =
+            member.address.as_deref().map(|address| format!(" at {}", clean(address))).unwrap_or_default();
+        say!("found {}{address}: process {}", member.role.name(), member.pid);
     }
     for pid in &found.clients {
-        eprintln!("found a client, not recorded (add -p {pid}): {}", process::command_line(*pid).join(" "));
+        say!(
+            "found a client, not recorded (add -p {pid}): {}",
+            clean(&process::command_line(*pid).join(" "))
+        );
     }
     Ok(found.members)
 }

@@ -1,13 +1,19 @@
 //! `gilscope doctor`: can this machine trace, can this process be traced, and how.
 
-use std::process::ExitCode;
+use std::{
+    fmt::{self, Display, Formatter},
+    process::ExitCode,
+};
 
-use anstream::println;
 use anstyle::{AnsiColor, Style};
+use gilscope_analysis::clean::clean;
 use gilscope_probes::checkup::{Finding, Outcome, TargetReport, check_machine, check_process};
 use serde::Serialize;
 
-use crate::args::DoctorArguments;
+use crate::{
+    args::DoctorArguments,
+    terminal::{print, print_json},
+};
 
 #[derive(Serialize)]
 struct Diagnosis {
@@ -24,65 +30,75 @@ pub(crate) fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode> {
     let ok = machine.iter().chain(&process).all(|finding| finding.outcome != Outcome::Failure);
     let diagnosis = Diagnosis { ok, machine, process, target };
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&diagnosis)?);
+        print_json(&diagnosis)?;
     } else {
-        print(&diagnosis, arguments.pid);
+        print(&Text { diagnosis: &diagnosis, pid: arguments.pid }.to_string())?;
     }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(diagnosis: &Diagnosis, pid: Option<i32>) {
-    println!("this machine");
-    diagnosis.machine.iter().for_each(print_finding);
-    if let Some(pid) = pid {
-        println!("\nprocess {pid}");
-        diagnosis.process.iter().for_each(print_finding);
-    }
-    if let Some(target) = &diagnosis.target {
-        print_target(target);
-    }
-    let sentence = match (diagnosis.ok, pid) {
-        (true, Some(pid)) => format!("gilscope attach -p {pid} will work"),
-        (true, None) => "this machine can trace; gilscope doctor -p PID looks at a process".to_owned(),
-        (false, _) => "not yet: see what to do above".to_owned(),
-    };
-    println!("\n{sentence}");
+/// A diagnosis as text, coloured.
+struct Text<'a> {
+    diagnosis: &'a Diagnosis,
+    pid: Option<i32>,
 }
 
-fn print_finding(finding: &Finding) {
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Text { diagnosis, pid } = self;
+        writeln!(f, "this machine")?;
+        diagnosis.machine.iter().try_for_each(|finding| write_finding(f, finding))?;
+        if let Some(pid) = pid {
+            writeln!(f, "\nprocess {pid}")?;
+            diagnosis.process.iter().try_for_each(|finding| write_finding(f, finding))?;
+        }
+        if let Some(target) = &diagnosis.target {
+            write_target(f, target)?;
+        }
+        match (diagnosis.ok, pid) {
+            (true, Some(pid)) => writeln!(f, "\ngilscope attach -p {pid} will work"),
+            (true, None) => {
+                writeln!(f, "\nthis machine can trace; gilscope doctor -p PID looks at a process")
+            }
+            (false, _) => writeln!(f, "\nnot yet: see what to do above"),
+        }
+    }
+}
+
+fn write_finding(f: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
     let (mark, color) = match finding.outcome {
         Outcome::Ok => ("ok  ", AnsiColor::Green),
         Outcome::Warning => ("warn", AnsiColor::Yellow),
         Outcome::Failure => ("fail", AnsiColor::Red),
     };
     let style = Style::new().fg_color(Some(color.into()));
-    println!("  {style}{mark}{style:#}  {:<14} {}", finding.check, finding.found);
-    if let Some(remedy) = &finding.remedy {
-        println!("        {:<14} -> {remedy}", "");
+    writeln!(f, "  {style}{mark}{style:#}  {:<14} {}", finding.check, clean(&finding.found))?;
+    match &finding.remedy {
+        Some(remedy) => writeln!(f, "        {:<14} -> {}", "", clean(remedy)),
+        None => Ok(()),
     }
 }
 
-fn print_target(target: &TargetReport) {
-    println!("        {:<14} {}", "build", target.build);
-    println!(
-        "        {:<14} {}, {}",
-        "image",
-        target.image,
-        if target.stripped { "stripped" } else { "with symbols" }
-    );
-    println!("        {:<14} {}", "threads", target.threads);
-    println!("\n  {:<8} {:>10}  {:<14} {:<34} function", "site", "address", "stepping", "instruction");
+fn write_target(f: &mut Formatter<'_>, target: &TargetReport) -> fmt::Result {
+    let symbols = if target.stripped { "stripped" } else { "with symbols" };
+    writeln!(f, "        {:<14} {}", "build", clean(&target.build))?;
+    writeln!(f, "        {:<14} {}, {symbols}", "image", target.image)?;
+    writeln!(f, "        {:<14} {}", "threads", target.threads)?;
+    writeln!(f, "\n  {:<8} {:>10}  {:<14} {:<34} function", "site", "address", "stepping", "instruction")?;
     for site in &target.sites {
-        println!(
+        writeln!(
+            f,
             "  {:<8} {:>#10x}  {:<14} {:<34} {}",
             site.kind,
             site.address,
             if site.emulated { "emulated" } else { "single-stepped" },
             site.instruction,
-            site.function.as_deref().unwrap_or("-"),
-        );
+            site.function.as_deref().map_or("-".into(), clean),
+        )?;
     }
-    for sentence in target.cross_check.iter().chain(&target.notes) {
-        println!("  {sentence}");
-    }
+    target
+        .cross_check
+        .iter()
+        .chain(&target.notes)
+        .try_for_each(|sentence| writeln!(f, "  {}", clean(sentence)))
 }

@@ -21,8 +21,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     args::{ExecArguments, RecordArguments},
-    logging,
     recording::{self, Output, Signals, session_options},
+    terminal,
 };
 
 pub(crate) fn run(arguments: &RecordArguments) -> anyhow::Result<ExitCode> {
@@ -37,8 +37,8 @@ pub(crate) fn run(arguments: &RecordArguments) -> anyhow::Result<ExitCode> {
         return result.map(|()| ExitCode::FAILURE);
     }
     // From here on it is not ours to end, whatever became of the recording.
-    match &result {
-        Err(error) => say!("gilscope: {}; the command goes on", logging::sentence(error)),
+match &result {
+        Err(error) => say!("gilscope: {}; the command goes on", terminal::sentence(error)),
         Ok(()) if !signals.received() && child.try_wait()?.is_none() => {
             say!("the command goes on, and is waited for (Ctrl-C ends it)");
         }
@@ -132,7 +132,7 @@ pub(crate) fn become_command(arguments: &ExecArguments) -> anyhow::Result<ExitCo
     }
     let (program, rest) = arguments.command.split_first().context("no command")?;
     let error = Command::new(program).args(rest).exec();
-    eprintln!("gilscope: cannot start {}: {error}", program.display());
+    say!("gilscope: cannot start {}: {error}", program.display());
     // As shells have it: 127 for what is not there, 126 for what cannot be run.
     Ok(ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }))
 }

@@ -23,13 +23,14 @@ use crate::{
     commands::view,
     recording::{self, Output, Signals, session_options},
     report,
+    terminal::print,
 };
 
 /// Runs `gilscope demo`.
 pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
     if arguments.name == "list" {
         for demo in CATALOGUE {
-            println!("{}  {}", demo.letter, demo.title);
+            print(&format!("{}  {}\n", demo.letter, demo.title))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -38,17 +39,17 @@ pub(crate) fn run(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
         bail!("there is no demo {}: there are {} (gilscope demo list)", arguments.name, letters.join(", "));
     };
     let python = Python::find()?;
-    eprintln!("{}\n{}, on {}\n", demo.title, demo.explanation, python.version);
+    say!("{}\n{}, on {}\n", demo.title, demo.explanation, python.version);
     if let Some((what, words)) = demo.before {
         let mut workload = Workload::start(&python, &demo.program, words)?;
-        eprintln!("{what}: {}", workload.work_through()?);
+        say!("{what}: {}", workload.work_through()?);
     }
     let trace = record(demo, &python, arguments)?;
     let code = report::report_file(&trace)?;
     if !arguments.no_view && view::has_display() {
         match view::start(&trace, false) {
             Ok(_) => {}
-            Err(error) => eprintln!("gilscope: {error:#}"),
+            Err(error) => say!("gilscope: {error:#}"),
         }
     }
     Ok(code)
@@ -76,7 +77,7 @@ fn record(demo: &Demo, python: &Python, arguments: &DemoArguments) -> anyhow::Re
     let mut result = None;
     recording::run(session, output, &pids, &recording, &signals, || workload.step(&mut result))?;
     match result {
-        Some(Ok(result)) => eprintln!("{}: {result}\n", demo.during),
+        Some(Ok(result)) => say!("{}: {result}\n", demo.during),
         Some(Err(error)) => return Err(error),
         None => bail!("the workload was interrupted"),
     }

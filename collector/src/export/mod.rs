@@ -43,10 +43,10 @@ pub(crate) struct ExportArguments {
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Only from this time on, counted from the begin of the trace: 1.5, 1.5s, 200ms, 300us, 2m.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     from: Option<Offset>,
     /// Only up to this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     to: Option<Offset>,
     /// Replace the output file if it exists.
     #[arg(long)]
@@ -124,13 +124,14 @@ pub(crate) fn run(arguments: &ExportArguments) -> anyhow::Result<ExitCode> {
     let offset = |offset: Option<Offset>| offset.map(|offset| offset.0);
     let mut source = Source::open(&arguments.file, offset(arguments.from), offset(arguments.to))?;
     let path = arguments.output.clone().unwrap_or_else(|| default_output(&arguments.file, arguments.format));
-    let (target, out) = Target::open(&path, &arguments.file, arguments.force, arguments.format.is_text())?;
+    let (mut target, out) =
+        Target::open(&path, &arguments.file, arguments.force, arguments.format.is_text())?;
     match write(&mut source, arguments.format, out) {
         Ok(notes) => {
             for sentence in source.warnings().iter().chain(&notes) {
-                anstream::eprintln!("gilscope: {sentence}");
+                say!("gilscope: {sentence}");
             }
-            target.announce();
+            target.keep()?;
             Ok(if source.is_damaged() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         Err(error) => {

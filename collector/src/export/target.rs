@@ -47,11 +47,13 @@ impl Target {
         self.0.as_ref().map_or("standard output".into(), |output| shown(output.path()))
     }
 
-    /// Says that it is written.
-    pub(super) fn announce(&self) {
-        if let Some(output) = &self.0 {
-            anstream::eprintln!("gilscope: wrote {}", shown(output.path()));
+    /// All is written: what it replaces is replaced now, and that is said.
+    pub(super) fn keep(&mut self) -> anyhow::Result<()> {
+        if let Some(output) = &mut self.0 {
+            output.keep()?;
+            say!("gilscope: wrote {}", shown(output.path()));
         }
+        Ok(())
     }
 
     /// What was written is of no use: removes the file again, if we made it.

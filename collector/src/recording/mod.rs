@@ -159,11 +159,11 @@ pub(crate) fn explain(error: anyhow::Error) -> anyhow::Error {
             return error;
         }
         let names: Vec<&str> = missing.iter().map(|capability| capability.name).collect();
-        let sentence = crate::logging::sentence(&error);
+        let sentence = crate::terminal::sentence(&error);
         return anyhow!("{sentence}: root lacks {}\n  {}", names.join(" and "), privilege::remedy(&missing));
     }
     let words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
-    anyhow!("{}: this needs root\n  try: sudo {}", crate::logging::sentence(&error), words.join(" "))
+    anyhow!("{}: this needs root\n  try: sudo {}", crate::terminal::sentence(&error), words.join(" "))
 }
 
 /// A word as a shell would take it.

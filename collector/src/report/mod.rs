@@ -8,14 +8,17 @@ mod load;
 mod options;
 mod text;
 
-use std::{io::Write, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use gilscope_analysis::{Model, Query, Report, clean::clean, compare::compare, summarize};
 
 use self::load::Loaded;
 pub(crate) use self::options::{CompareArguments, Offset, ReportArguments};
-use crate::recording::Output;
+use crate::{
+    recording::Output,
+    terminal::{print, print_json},
+};
 
 /// `gilscope report FILE`. Fails if the file is not readable; a file that was cut off is reported on, with a warning. One that is
 /// damaged is reported on up to the damage, and the exit status says so.
@@ -27,8 +30,12 @@ pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
     warn(&loaded.warnings);
     if let Some(path) = &arguments.html {
         let page = html::page(&loaded.model, &report, arguments.top);
-        Output::create_at(path, arguments.force)?.write(page.as_bytes())?;
-        eprintln!("wrote {}", path.display());
+        if path == Path::new("-") {
+            print(&page)?;
+        } else {
+            Output::create_at(path, arguments.force)?.write(page.as_bytes())?;
+            say!("gilscope: wrote {}", clean(&path.to_string_lossy()));
+        }
     } else if arguments.json {
         print_json(&report)?;
     } else {
@@ -104,7 +111,7 @@ fn finish(report: &mut Report, loaded: &Loaded) {
 
 fn warn(warnings: &[String]) {
     for warning in warnings {
-        anstream::eprintln!("gilscope: {warning}");
+        say!("gilscope: {warning}");
     }
 }
 
@@ -112,19 +119,5 @@ fn status(loaded: &[&Loaded]) -> ExitCode {
     match loaded.iter().any(|loaded| loaded.damaged) {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
-    }
-}
-
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    print(&text)
-}
-
-/// Prints to standard output. A reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match anstream::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot print"),
     }
 }

@@ -18,26 +18,26 @@ pub(crate) struct ReportArguments {
     /// Print the report as JSON; docs/report-json.md describes it.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write the report with a picture of the timelines as one page of HTML.
+    /// Write the report with a picture of the timelines as one page of HTML; - for standard output.
     #[arg(long, value_name = "OUT", conflicts_with = "json")]
     pub(crate) html: Option<PathBuf>,
     /// Replace the page if it exists.
     #[arg(long, requires = "html")]
     pub(crate) force: bool,
     /// Only from this time on, counted from the begin of the trace: 1.5, 1.5s, 200ms, 300us, 2m.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub(crate) from: Option<Offset>,
     /// Only up to this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub(crate) to: Option<Offset>,
     /// Only this process.
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", allow_negative_numbers = true)]
     pub(crate) pid: Option<i32>,
     /// Only threads of this name or thread ID, and who stalled them or was stalled by them.
     #[arg(long, value_name = "NAME|TID")]
     pub(crate) thread: Option<String>,
     /// Rows of each list.
-    #[arg(long, value_name = "N", default_value_t = TOP)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = TOP)]
     pub(crate) top: usize,
 }
 
