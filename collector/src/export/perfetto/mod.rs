@@ -1,4 +1,4 @@
-//! Perfetto's trace: a track for each thread and each GIL, a counter of waiters, a flow from each stall to the hold behind it.
+//! Perfetto's trace: a track for each thread and each GIL, a counter of waiters, a flow from each stall to the thread behind it.
 //!
 //! Slices are written as a begin and an end. A reader sorts packets by time and keeps the order of those at the same time: on
 //! each track, what ends somewhere is written before what begins there, and what contains before what is contained.
@@ -8,7 +8,7 @@ mod proto;
 
 use gilscope_analysis::{
     Model, NONE, State, holds,
-    stream::{Held, HeldCall, Lived, Record, SystemCall},
+    stream::{Held, HeldCall, Lived, Record, Stalled, SystemCall},
 };
 
 use self::{
@@ -107,10 +107,10 @@ impl<'a> Perfetto<'a> {
         }
         if owned != NONE && held != owned {
             let name = ("holding", "holding the GIL");
-            self.packets.begin_slice(track, lived.start, name, std::mem::take(&mut arguments), Vec::new())?;
+            self.packets.begin_slice(track, lived.start, name, std::mem::take(&mut arguments), None)?;
         }
         self.holding[lived.thread as usize] = (owned, lived.end);
-        let mut flows = Vec::new();
+        let mut flow = None;
         let call;
         let name = match lived.state {
             State::OffGil | State::Holding => return Ok(()),
@@ -130,7 +130,7 @@ impl<'a> Perfetto<'a> {
             }
             State::Waiting => {
                 if let Some(stall) = &lived.stall {
-                    flows.push(stall.id);
+                    flow = self.flow(lived.thread, stall)?;
                     if let Some((thread, ns)) = self.names.culprit(stall) {
                         arguments.push(("held by", Value::Text(thread.name.clone())));
                         arguments.push(("held by it, ns", Value::Number(ns)));
@@ -139,8 +139,16 @@ impl<'a> Perfetto<'a> {
                 ("waiting", "waiting for the GIL")
             }
         };
-        self.packets.begin_slice(track, lived.start, name, arguments, flows)?;
+        self.packets.begin_slice(track, lived.start, name, arguments, flow)?;
         self.packets.end_slice(track, lived.end)
+    }
+
+    /// Ends the flow of a stall on the track of the thread that held the GIL for most of it, within that hold.
+    fn flow(&mut self, waiter: u32, stall: &Stalled) -> anyhow::Result<Option<u64>> {
+        let Some(piece) = stall.longest() else { return Ok(None) };
+        let name = format!("stalls {}", self.names.thread(waiter).name);
+        self.packets.end_flow(Track::Thread.of(piece.thread), piece.start, ("stall", &name), stall.id)?;
+        Ok(Some(stall.id))
     }
 
     fn call_arguments(
@@ -167,7 +175,7 @@ impl<'a> Perfetto<'a> {
         let track = Track::Thread.of(held.thread);
         let arguments = self.call_arguments(model, held.thread, held.call, held.start);
         let name = self.names.call(held.call);
-        self.packets.begin_slice(track, held.start, ("syscall", &name), arguments, Vec::new())?;
+        self.packets.begin_slice(track, held.start, ("syscall", &name), arguments, None)?;
         self.packets.end_slice(track, held.end)
     }
 
@@ -180,7 +188,7 @@ impl<'a> Perfetto<'a> {
                 arguments.push((name, Value::Yes));
             }
         }
-        self.packets.begin_slice(track, held.start, ("owner", &thread.name), arguments, held.stalls)?;
+        self.packets.begin_slice(track, held.start, ("owner", &thread.name), arguments, None)?;
         self.packets.end_slice(track, held.end)
     }
 

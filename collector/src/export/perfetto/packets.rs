@@ -3,9 +3,9 @@
 use std::{collections::HashMap, io::Write};
 
 use super::proto::{
-    COUNTER, Callstack, Clock, ClockSnapshot, DebugAnnotation, Frame, InternedData, InternedName, MONOTONIC,
-    Mapping, NEEDS_STATE, PerfSample, REALTIME, SLICE_BEGIN, SLICE_END, STATE_CLEARED, TracePacket,
-    TracePacketDefaults, TrackDescriptor, TrackEvent, encode,
+    COUNTER, Callstack, Clock, ClockSnapshot, DebugAnnotation, Frame, INSTANT, InternedData, InternedName,
+    MONOTONIC, Mapping, NEEDS_STATE, PerfSample, REALTIME, SLICE_BEGIN, SLICE_END, STATE_CLEARED,
+    TracePacket, TracePacketDefaults, TrackDescriptor, TrackEvent, encode,
 };
 use crate::export::{Out, names::Names};
 
@@ -110,9 +110,32 @@ impl<'a> Packets<'a> {
         &mut self,
         track: u64,
         time: i64,
+        label: (&str, &str),
+        arguments: Vec<(&str, Value)>,
+        flow: Option<u64>,
+    ) -> anyhow::Result<()> {
+        self.labelled(SLICE_BEGIN, track, time, label, arguments, flow)
+    }
+
+    /// Where a flow ends, in the midst of a slice.
+    pub(super) fn end_flow(
+        &mut self,
+        track: u64,
+        time: i64,
+        label: (&str, &str),
+        flow: u64,
+    ) -> anyhow::Result<()> {
+        self.labelled(INSTANT, track, time, label, Vec::new(), Some(flow))
+    }
+
+    fn labelled(
+        &mut self,
+        kind: i32,
+        track: u64,
+        time: i64,
         (category, name): (&str, &str),
         arguments: Vec<(&str, Value)>,
-        flow_ids: Vec<u64>,
+        flow: Option<u64>,
     ) -> anyhow::Result<()> {
         let Interned { categories, events, arguments: known, new } = &mut self.interned;
         let annotation = |(name, value): (&str, Value)| {
@@ -129,9 +152,9 @@ impl<'a> Packets<'a> {
             debug_annotations: arguments.into_iter().map(annotation).collect(),
             category_iids: vec![intern(categories, &mut new.event_categories, category)],
             name_iid: Some(intern(events, &mut new.event_names, name)),
-            r#type: Some(SLICE_BEGIN),
+            r#type: Some(kind),
             track_uuid: Some(track),
-            flow_ids,
+            flow_ids: flow.into_iter().collect(),
             ..TrackEvent::default()
         };
         self.event(time, event)

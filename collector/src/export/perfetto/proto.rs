@@ -14,6 +14,7 @@ pub(super) const NEEDS_STATE: u32 = 2;
 pub(super) const SLICE_BEGIN: i32 = 1;
 /// `TYPE_SLICE_END`.
 pub(super) const SLICE_END: i32 = 2;
+pub(super) const INSTANT: i32 = 3;
 /// `TYPE_COUNTER`.
 pub(super) const COUNTER: i32 = 4;
 /// `UNIT_COUNT`.

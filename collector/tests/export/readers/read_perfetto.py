@@ -55,7 +55,7 @@ assert samples == figures["samples"]
 
 # The order of those at the same time is that of the file.
 events.sort(key=lambda event: event[0])
-slices, open_slices, counts = [], collections.defaultdict(list), collections.defaultdict(list)
+slices, flow_ends, open_slices, counts = [], [], collections.defaultdict(list), collections.defaultdict(list)
 for time, event in events:
     stack = open_slices[event.track_uuid]
     if event.type == TrackEvent.TYPE_SLICE_BEGIN:
@@ -63,25 +63,30 @@ for time, event in events:
     elif event.type == TrackEvent.TYPE_SLICE_END:
         start, name, begin = stack.pop()
         slices.append((event.track_uuid, start, time, name, begin))
+    elif event.type == TrackEvent.TYPE_INSTANT:
+        flow_ends.append((event.track_uuid, time, names["event_names"][event.name_iid].name, event))
     elif event.type == TrackEvent.TYPE_COUNTER:
         counts[event.track_uuid].append(event.counter_value)
 assert not any(open_slices.values()), "every slice ends"
 
-waiting, holding, owned, flows_out, flows_in = (collections.Counter() for _ in range(5))
+waiting, holding, owned = (collections.Counter() for _ in range(3))
+flows, holds = {}, collections.defaultdict(list)
 ends = {}
 for uuid, start, end, name, event in sorted(slices, key=lambda slice: slice[1]):
     track = tracks[uuid]
     if track.HasField("thread"):
         if name == "waiting for the GIL":
             waiting[str(track.thread.tid)] += end - start
-            flows_out.update(event.flow_ids)
+            for flow in event.flow_ids:
+                assert flow not in flows
+                flows[flow] = (track.thread.thread_name, start, end)
         elif name == "holding the GIL":
             holding[str(track.thread.tid)] += end - start
+            holds[uuid].append((start, end))
     else:
         assert start >= ends.get(uuid, start), "owners do not overlap"
         ends[uuid] = end
         owned[track.name] += end - start
-        flows_in.update(event.flow_ids)
 
 for tid, states in figures["threads"].items():
     # A thread ID that came back is told apart.
@@ -90,9 +95,15 @@ for tid, states in figures["threads"].items():
     assert own(holding) == states.get("holding", 0) + states.get("descheduled", 0), tid
 assert owned == {f"owner of {gil}": ns for gil, ns in figures["gils"].items()}
 assert sum(1 for slice in slices if slice[3] == "waiting for the GIL") == figures["stalls"]
-assert set(flows_in) <= set(flows_out) and set(flows_in.values()) == {1}
+# Each flow leads from a stall into a hold of another thread, on that thread's own track.
+for uuid, time, name, event in flow_ends:
+    [flow] = event.flow_ids
+    waiter, start, end = flows.pop(flow)
+    assert name == f"stalls {waiter}" and start <= time < end
+    assert tracks[uuid].HasField("thread") and any(start <= time < end for start, end in holds[uuid])
+assert not flows, "every flow ends"
 counters = {tracks[uuid].name: values for uuid, values in counts.items()}
 assert all(abs(b - a) == 1 for values in counters.values() for a, b in zip([0] + values, values))
 if figures["drawn"]:
-    assert flows_in and any("waiting for" in name for name in counters)
+    assert flow_ends and any("waiting for" in name for name in counters)
     assert any(name == "sendto" for _, _, _, name, _ in slices)
