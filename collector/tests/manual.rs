@@ -255,3 +255,17 @@ fn every_file_that_the_documents_point_to_is_there() {
         }
     }
 }
+
+#[test]
+fn the_architecture_names_every_room() {
+    let text = fs::read_to_string(repository("docs/ARCHITECTURE.md")).unwrap();
+    for part in ["trace", "probes", "analysis", "draw", "collector", "viewer"] {
+        for entry in fs::read_dir(repository(part).join("src")).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            let room = if entry.path().is_dir() { format!("{name}/") } else { name };
+            let is_known =
+                ["lib.rs", "main.rs"].contains(&room.as_str()) || text.contains(&format!("`{room}`"));
+            assert!(is_known, "docs/ARCHITECTURE.md does not say what {part}/src/{room} is for");
+        }
+    }
+}
