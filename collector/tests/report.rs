@@ -268,3 +268,48 @@ fn a_range_outside_the_trace_a_stranger_or_an_unknown_thread_fail_with_a_sentenc
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("200 ms"));
 }
+
+#[test]
+fn impossible_times_and_numbers_do_no_harm() {
+    let folder = Folder::new();
+    let kinds =
+        [Kind::Wait, Kind::Acquire, Kind::Release, Kind::SyscallEnter, Kind::SyscallExit, Kind::Sample];
+    let times = [i64::MIN, i64::MIN + 5, -1, 0, 1, i64::MAX - 1, i64::MAX];
+    // Every kind at every time, for several threads; with times that ascend, and that do not.
+    for (name, descending) in [("ascending.gilscope", false), ("descending.gilscope", true)] {
+        let mut rows = Vec::new();
+        for time in times {
+            for tid in [i32::MIN, -1, 0, 1, 2, i32::MAX] {
+                for kind in kinds {
+                    let event =
+                        Event::new(time, kind, -7, tid).of_gil(u64::MAX).of_syscall(i16::MIN, i32::MIN);
+                    rows.push((event.with_value(i64::MIN), None));
+                }
+            }
+            let gil = detail::Gil { interpreter: Some(i64::MIN), interval_us: Some(u64::MAX) };
+            rows.push((Event::new(time, Kind::Gil, -7, 0).of_gil(u64::MAX), Some(gil.into())));
+            let lost = detail::Lost { from: i64::MIN, until: time, cpu: None, records: u64::MAX };
+            rows.push((Event::new(time, Kind::Lost, 0, 0), Some(lost.into())));
+        }
+        if descending {
+            rows.reverse();
+        }
+        for start_time in [i64::MIN, 0, i64::MAX] {
+            let header = Header { start_time, utc_offset: i64::MAX, cpus: u32::MAX, ..Header::default() };
+            folder.rows(name, &header, rows.clone());
+            for arguments in [
+                &["report", name][..],
+                &["report", name, "--json", "--from", "1s", "--to", "100m"],
+                &["report", name, "--html", "-"],
+                &["compare", name, name],
+            ] {
+                let output = folder.run(arguments);
+                assert!(
+                    output.status.code().is_some_and(|code| code < 2),
+                    "{arguments:?} from {start_time}: {}",
+                    text(&output.stderr)
+                );
+            }
+        }
+    }
+}
