@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use anyhow::Context;
 use gilscope_analysis::clean::clean;
+use rustix::termios::tcgetwinsize;
 
 /// Prints a line to standard error. If nobody reads it any more, because the terminal was closed, the work goes on.
 macro_rules! say {
@@ -20,6 +21,12 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result.context("cannot print"),
     }
+}
+
+/// Columns of the terminal that standard output goes to; as many as anybody wants where it goes elsewhere.
+pub(crate) fn columns() -> usize {
+    let size = tcgetwinsize(std::io::stdout()).ok().filter(|size| size.ws_col > 0);
+    size.map_or(usize::MAX, |size| size.ws_col.into())
 }
 
 /// Prints a value as JSON.

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &RecordArguments) -> anyhow::Result<ExitCode> {
         return result.map(|()| ExitCode::FAILURE);
     }
     // From here on it is not ours to end, whatever became of the recording.
-match &result {
+    match &result {
         Err(error) => say!("gilscope: {}; the command goes on", terminal::sentence(error)),
         Ok(()) if !signals.received() && child.try_wait()?.is_none() => {
             say!("the command goes on, and is waited for (Ctrl-C ends it)");

@@ -17,7 +17,7 @@ use self::load::Loaded;
 pub(crate) use self::options::{CompareArguments, Offset, ReportArguments};
 use crate::{
     recording::Output,
-    terminal::{print, print_json},
+    terminal::{columns, print, print_json},
 };
 
 /// `gilscope report FILE`. Fails if the file is not readable; a file that was cut off is reported on, with a warning. One that is
@@ -39,7 +39,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
     } else if arguments.json {
         print_json(&report)?;
     } else {
-        print(&text::report(&report, arguments.top))?;
+        print(&text::report(&report, arguments.top, columns()))?;
     }
     Ok(status(&[&loaded]))
 }
@@ -63,7 +63,7 @@ pub(crate) fn compare_files(arguments: &CompareArguments) -> anyhow::Result<Exit
     if arguments.json {
         print_json(&comparison)?;
     } else {
-        print(&text::comparison(&comparison))?;
+        print(&text::comparison(&comparison, columns()))?;
     }
     Ok(status(&[&before, &after]))
 }

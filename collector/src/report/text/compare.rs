@@ -2,28 +2,31 @@
 
 use std::fmt::Write;
 
+use anstyle::Style;
 use gilscope_analysis::{
     compare::{Change, Comparison},
     words::{percent, rate, time},
 };
 
 use super::{
-    BOLD, GREEN, RED, WIDTH, fit, fit_end, heading,
+    BOLD, GREEN, NARROW, Page, RED, WIDTH, fit, fit_end, heading,
     table::{Cell, Column, table},
     wrap,
 };
 
-pub(crate) fn comparison(comparison: &Comparison) -> String {
-    let mut out = String::new();
+/// The comparison, for a terminal of so many columns.
+pub(crate) fn comparison(comparison: &Comparison, columns: usize) -> String {
+    let mut out = Page::new(columns.clamp(NARROW, WIDTH));
     for (word, trace) in [("before", &comparison.before), ("after", &comparison.after)] {
+        let room = out.width - 20;
         let _ = writeln!(
             out,
             "{BOLD}{word:<7}{BOLD:#} {} ({})",
-            fit_end(&trace.path, WIDTH - 20),
+            fit_end(&trace.path, room),
             time(trace.duration_ns)
         );
     }
-    out.push('\n');
+    let _ = writeln!(out);
     for sentence in &comparison.sentences {
         wrap(&mut out, 0, sentence);
     }
@@ -38,10 +41,10 @@ pub(crate) fn comparison(comparison: &Comparison) -> String {
         heading(&mut out, &fit(&thread.name, 60), aside);
         rows(&mut out, &thread.changes);
     }
-    out
+    out.text
 }
 
-fn rows(out: &mut String, changes: &[Change]) {
+fn rows(out: &mut Page, changes: &[Change]) {
     let columns = [
         Column::Left("", 40),
         Column::Right("before", 12),
@@ -54,12 +57,12 @@ fn rows(out: &mut String, changes: &[Change]) {
             "ns" => time(value as i64),
             _ => rate(value),
         };
-        let factor: Cell = change.words().into();
-        let factor = match change.better() {
-            Some(true) => factor.styled(GREEN),
-            Some(false) => factor.styled(RED),
-            None => factor,
+        let style = match change.better() {
+            Some(true) => GREEN,
+            Some(false) => RED,
+            None => Style::new(),
         };
+        let factor = Cell::styled(change.words(), style);
         vec![change.figure.clone().into(), show(change.before).into(), show(change.after).into(), factor]
     });
     table(out, &columns, rows);

@@ -1,20 +1,40 @@
-//! The report for a terminal: at most 100 columns, colour where it helps the eye, and nothing that differs between two runs over
-//! the same file.
+//! The report for a terminal: as wide as the page but at most 100 columns, colour where it helps the eye, and nothing that
+//! differs between two runs over the same file.
 
 mod compare;
 mod sections;
 mod table;
 mod verdicts;
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use gilscope_analysis::{Report, words};
 
 pub(crate) use self::compare::comparison;
 
-/// Columns that no line exceeds.
+/// Columns that no line exceeds, and how many there are where nobody looks: what is stored can be compared.
 const WIDTH: usize = 100;
+/// Columns below which lines are not made narrower.
+const NARROW: usize = 76;
+
+/// What is written to, and how wide that is.
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    fn new(width: usize) -> Page {
+        Page { text: String::new(), width }
+    }
+}
+
+impl Write for Page {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text.write_str(text)
+    }
+}
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -22,9 +42,9 @@ const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 
-/// The whole report.
-pub(crate) fn report(report: &Report, top: usize) -> String {
-    let mut out = String::new();
+/// The whole report, for a terminal of so many columns.
+pub(crate) fn report(report: &Report, top: usize, columns: usize) -> String {
+    let mut out = Page::new(columns.clamp(NARROW, WIDTH));
     sections::head(&mut out, report, top);
     verdicts::verdicts(&mut out, &report.verdicts);
     if report.trace.gil_events > 0 {
@@ -41,44 +61,50 @@ pub(crate) fn report(report: &Report, top: usize) -> String {
         sections::stalls(&mut out, report, top);
     }
     sections::notes(&mut out, report);
-    out
+    out.text
 }
 
-/// A heading with an empty line before it.
-fn heading(out: &mut String, text: &str, aside: &str) {
-    let _ = match aside {
-        "" => writeln!(out, "\n{BOLD}{text}{BOLD:#}"),
-        _ => writeln!(out, "\n{BOLD}{text}{BOLD:#}  {DIM}{aside}{DIM:#}"),
-    };
+/// A heading with an empty line before it. What stands beside it goes below where there is no room.
+fn heading(out: &mut Page, text: &str, aside: &str) {
+    let _ = write!(out, "\n{BOLD}{text}{BOLD:#}");
+    if aside.is_empty() {
+        let _ = writeln!(out);
+    } else if text.chars().count() + 2 + aside.chars().count() <= out.width {
+        let _ = writeln!(out, "  {DIM}{aside}{DIM:#}");
+    } else {
+        let _ = write!(out, "\n{DIM}");
+        wrap(out, 2, aside);
+        let _ = write!(out, "{DIM:#}");
+    }
 }
 
 /// `12 more` where a list was cut.
-fn more(out: &mut String, all: usize, top: usize) {
+fn more(out: &mut Page, all: usize, top: usize) {
     if all > top {
         let _ = writeln!(out, "  {DIM}… {} more{DIM:#}", words::count((all - top) as u64));
     }
 }
 
-/// Writes words in lines of at most [`WIDTH`] columns, each after `indent` spaces. A figure and its unit stay together.
-fn wrap(out: &mut String, indent: usize, text: &str) {
+/// Writes words in lines as wide as the page, each after `indent` spaces. A figure and its unit stay together.
+fn wrap(out: &mut Page, indent: usize, text: &str) {
     let mut column = 0;
     for phrase in phrases(text) {
         let length = phrase.chars().count();
-        if column > 0 && column + 1 + length > WIDTH {
-            out.push('\n');
+        if column > 0 && column + 1 + length > out.width {
+            out.text.push('\n');
             column = 0;
         }
         if column == 0 {
-            out.push_str(&" ".repeat(indent));
+            out.text.push_str(&" ".repeat(indent));
             column = indent;
         } else {
-            out.push(' ');
+            out.text.push(' ');
             column += 1;
         }
-        out.push_str(&phrase);
+        out.text.push_str(&phrase);
         column += length;
     }
-    out.push('\n');
+    out.text.push('\n');
 }
 
 /// The words of a text, those of a figure joined: `5.00 ms`, `87 %`, `49 141`, `worker #17`.
@@ -136,7 +162,26 @@ fn fit_name(name: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use gilscope_analysis::{Query, summarize};
+
     use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_page() {
+        let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/traces");
+        for trace in ["a-convoy", "b-eventloop", "c-ensure", "d-subinterpreters", "f-cluster"] {
+            let loaded = crate::report::load::load(&traces.join(format!("{trace}.gilscope"))).unwrap();
+            let summary = summarize(&loaded.model, &Query::default());
+            for columns in [NARROW, 80, 91, WIDTH, usize::MAX] {
+                let text = anstream::adapter::strip_str(&report(&summary, 10, columns)).to_string();
+                for line in text.lines() {
+                    assert!(line.chars().count() <= columns.min(WIDTH), "{trace}, {columns} columns: {line}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn names_that_differ_in_their_end_still_differ_when_they_are_cut() {

@@ -9,14 +9,17 @@ use gilscope_analysis::{
 };
 
 use super::{
-    BOLD, DIM, GREEN, RED, WIDTH, YELLOW, fit, fit_end, fit_name, heading, more,
-    table::{Cell, Column, bar, spark, stacked, table},
+    BOLD, DIM, GREEN, Page, RED, YELLOW, fit, fit_end, fit_name, heading, more,
+    table::{Cell, Column, bar, spark, table},
     wrap,
 };
 
-pub(super) fn head(out: &mut String, report: &Report, top: usize) {
+/// Characters of a command that are worth to stand beside its process; fewer go below it.
+const LEAST_COMMAND: usize = 20;
+
+pub(super) fn head(out: &mut Page, report: &Report, top: usize) {
     let trace = &report.trace;
-    let _ = writeln!(out, "{BOLD}{}{BOLD:#}", fit_end(&trace.path, WIDTH));
+    let _ = writeln!(out, "{BOLD}{}{BOLD:#}", fit_end(&trace.path, out.width));
     let mut line = format!("{}, {} events", time(trace.trace_duration_ns), count(trace.events));
     if !trace.host.is_empty() {
         let _ = write!(line, ", recorded on {} ({}, {} processors)", trace.host, trace.arch, trace.cpus);
@@ -52,8 +55,13 @@ pub(super) fn head(out: &mut String, report: &Report, top: usize) {
         if let Some(sites) = &process.sites {
             let _ = write!(line, " (sites: {sites})");
         }
-        let room = WIDTH.saturating_sub(line.chars().count() + 2);
-        let _ = writeln!(out, "{}: {}", fit(&line, WIDTH), fit(&process.command, room));
+        let room = out.width.saturating_sub(line.chars().count() + 2);
+        if room >= LEAST_COMMAND || process.command.chars().count() <= room {
+            let _ = writeln!(out, "{line}: {}", fit(&process.command, room));
+        } else {
+            wrap(out, 0, &line);
+            let _ = writeln!(out, "  {}", fit(&process.command, out.width - 2));
+        }
     }
     more(out, shown.len(), top);
     if hidden > 0 {
@@ -69,7 +77,7 @@ pub(super) fn head(out: &mut String, report: &Report, top: usize) {
     );
 }
 
-pub(super) fn gils(out: &mut String, report: &Report, top: usize) {
+pub(super) fn gils(out: &mut Page, report: &Report, top: usize) {
     // Of the many of a program that starts processes, those that somebody waited for, and then those that were used.
     let mut shown: Vec<usize> = (0..report.gils.len()).collect();
     shown.sort_by_key(|&place| {
@@ -90,8 +98,10 @@ pub(super) fn gils(out: &mut String, report: &Report, top: usize) {
         heading(out, &format!("GIL {}", gil.id.trim_start_matches("gil ")), &aside);
         let mut line = |name: &str, ns: i64, style: anstyle::Style, note: String| {
             let part = share(ns, gil.lifetime_ns);
-            let bar = bar(part, 30);
-            let pad = " ".repeat(if note.is_empty() { 0 } else { 32 - bar.chars().count().min(30) });
+            // Beside it stands a note.
+            let room = out.width.saturating_sub(70).clamp(10, 30);
+            let bar = bar(part, room);
+            let pad = " ".repeat(if note.is_empty() { 0 } else { room + 2 - bar.chars().count() });
             let _ = writeln!(out, "  {name:<10} {:>6}  {style}{bar}{style:#}{pad}{note}", percent(part));
         };
         let descheduled = match gil.descheduled_ns {
@@ -133,10 +143,10 @@ fn with_kind(thread: &Thread) -> String {
     }
 }
 
-pub(super) fn threads(out: &mut String, report: &Report, top: usize) {
+pub(super) fn threads(out: &mut Page, report: &Report, top: usize) {
     heading(out, "Threads", "█ holding  ▓ waiting  ░ in a system call  · off the GIL  ? unknown");
     let columns = [
-        Column::Left("thread", 20),
+        Column::Name("thread", 20),
         Column::Right("tid", 8),
         Column::Left("", 22),
         Column::Right("holding", 7),
@@ -148,18 +158,15 @@ pub(super) fn threads(out: &mut String, report: &Report, top: usize) {
     let rows = report.threads.iter().take(top).map(|thread| {
         let of = |ns: i64| share(ns, thread.lifetime_ns);
         let plain = anstyle::Style::new();
-        let bar = stacked(
-            &[
-                (of(thread.held_ns + thread.descheduled_holding_ns), '█', GREEN),
-                (of(thread.waiting_ns), '▓', RED),
-                (of(thread.syscall_ns), '░', plain),
-                (of(thread.offgil_ns + thread.limbo_ns), '·', DIM),
-                (of(thread.unknown_ns), '?', YELLOW),
-            ],
-            22,
-        );
+        let bar = Cell::Stacked(vec![
+            (of(thread.held_ns + thread.descheduled_holding_ns), '█', GREEN),
+            (of(thread.waiting_ns), '▓', RED),
+            (of(thread.syscall_ns), '░', plain),
+            (of(thread.offgil_ns + thread.limbo_ns), '·', DIM),
+            (of(thread.unknown_ns), '?', YELLOW),
+        ]);
         vec![
-            fit_name(&with_kind(thread), 20).into(),
+            with_kind(thread).into(),
             thread.tid.to_string().into(),
             bar,
             percent(of(thread.held_ns)).into(),
@@ -173,10 +180,10 @@ pub(super) fn threads(out: &mut String, report: &Report, top: usize) {
     more(out, report.threads.len(), top);
 }
 
-pub(super) fn waits(out: &mut String, report: &Report, top: usize) {
+pub(super) fn waits(out: &mut Page, report: &Report, top: usize) {
     heading(out, "Acquisitions", "and how long those took that had to wait");
     let columns = [
-        Column::Left("thread", 20),
+        Column::Name("thread", 20),
         Column::Right("acquired", 10),
         Column::Right("waited", 10),
         Column::Right("forced", 8),
@@ -189,7 +196,7 @@ pub(super) fn waits(out: &mut String, report: &Report, top: usize) {
     let rows = report.threads.iter().take(top).map(|thread| {
         let waits = &thread.wait_ns;
         vec![
-            fit_name(&name_of(report, thread), 20).into(),
+            name_of(report, thread).into(),
             count(thread.acquisitions).into(),
             count(thread.contended).into(),
             count(thread.forced_releases).into(),
@@ -205,7 +212,7 @@ pub(super) fn waits(out: &mut String, report: &Report, top: usize) {
 }
 
 /// Who made thread states: a foreign thread that makes one for each entry into Python pays for it each time.
-pub(super) fn thread_states(out: &mut String, report: &Report, top: usize) {
+pub(super) fn thread_states(out: &mut Page, report: &Report, top: usize) {
     let makers: Vec<_> =
         report.threads.iter().filter(|thread| thread.states_made + thread.states_destroyed > 0).collect();
     if makers.is_empty() {
@@ -213,14 +220,14 @@ pub(super) fn thread_states(out: &mut String, report: &Report, top: usize) {
     }
     heading(out, "Thread states", "made and destroyed by the thread");
     let columns = [
-        Column::Left("thread", 20),
+        Column::Name("thread", 20),
         Column::Right("acquired", 10),
         Column::Right("made", 10),
         Column::Right("destroyed", 10),
     ];
     let rows = makers.iter().take(top).map(|thread| {
         vec![
-            fit_name(&with_kind(thread), 20).into(),
+            with_kind(thread).into(),
             count(thread.acquisitions).into(),
             count(thread.states_made).into(),
             count(thread.states_destroyed).into(),
@@ -233,7 +240,7 @@ pub(super) fn thread_states(out: &mut String, report: &Report, top: usize) {
 /// Columns of the histogram: powers of two from 1 µs to 8 s, what is shorter or longer in the outermost.
 const BUCKETS: usize = 24;
 
-pub(super) fn histogram(out: &mut String, report: &Report, top: usize) {
+pub(super) fn histogram(out: &mut Page, report: &Report, top: usize) {
     let waited: Vec<_> =
         report.threads.iter().filter(|thread| !thread.wait_histogram.is_empty()).take(top).collect();
     if waited.is_empty() {
@@ -253,7 +260,7 @@ pub(super) fn histogram(out: &mut String, report: &Report, top: usize) {
     }
 }
 
-pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
+pub(super) fn syscalls(out: &mut Page, report: &Report, top: usize) {
     let mut rows: Vec<_> =
         report.threads.iter().flat_map(|t| t.syscalls.iter().map(move |call| (t, call))).collect();
     if rows.is_empty() {
@@ -262,7 +269,7 @@ pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
     rows.sort_by_key(|(_, call)| -(call.kernel_ns + call.reacquire_ns));
     heading(out, "System calls", "per call: in the kernel, then back to the GIL");
     let columns = [
-        Column::Left("thread", 20),
+        Column::Name("thread", 20),
         Column::Left("call", 13),
         Column::Right("calls", 9),
         Column::Right("kernel", 8),
@@ -276,8 +283,8 @@ pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
     let rows = rows.into_iter().take(top).map(|(thread, call)| {
         let each = |ns: i64| time(ns / call.calls.max(1) as i64);
         vec![
-            fit_name(&name_of(report, thread), 20).into(),
-            fit(&call.name, 13).into(),
+            name_of(report, thread).into(),
+            call.name.as_str().into(),
             count(call.calls).into(),
             each(call.kernel_ns).into(),
             each(call.reacquire_ns).into(),
@@ -291,14 +298,14 @@ pub(super) fn syscalls(out: &mut String, report: &Report, top: usize) {
     more(out, all, top);
 }
 
-pub(super) fn blame(out: &mut String, report: &Report, top: usize) {
+pub(super) fn blame(out: &mut Page, report: &Report, top: usize) {
     let Some(most) = report.blame.first() else {
         return;
     };
     heading(out, "Blame", "how long each thread waited while another held the GIL");
     let columns = [
-        Column::Left("waited", 22),
-        Column::Left("while it was held by", 26),
+        Column::Name("waited", 22),
+        Column::Name("while it was held by", 26),
         Column::Right("for", 9),
         Column::Left("", 30),
     ];
@@ -308,10 +315,10 @@ pub(super) fn blame(out: &mut String, report: &Report, top: usize) {
             None => blame.holder.clone(),
         };
         vec![
-            fit_name(&report.label(blame.waiter_tid, &blame.waiter), 22).into(),
-            fit_name(&holder, 26).into(),
+            report.label(blame.waiter_tid, &blame.waiter).into(),
+            holder.into(),
             time(blame.ns).into(),
-            Cell::from(bar(share(blame.ns, most.ns), 30)).styled(RED),
+            Cell::Bar(share(blame.ns, most.ns), RED),
         ]
     });
     table(out, &columns, rows);
@@ -338,7 +345,7 @@ fn culprits(report: &Report, shares: &[Share], width: usize) -> String {
     text
 }
 
-pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
+pub(super) fn convoys(out: &mut Page, report: &Report, top: usize) {
     if report.convoys.is_empty() {
         return;
     }
@@ -347,7 +354,7 @@ pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
     let columns = [
         Column::Left("from", 9),
         Column::Left("to", 9),
-        Column::Left("victim", 16),
+        Column::Name("victim", 16),
         Column::Right("stalls", 7),
         Column::Right("releases", 8),
         Column::Right("stalled", 8),
@@ -359,7 +366,7 @@ pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
         vec![
             format!("{:.3} s", convoy.start_ns as f64 / 1e9).into(),
             format!("{:.3} s", convoy.end_ns as f64 / 1e9).into(),
-            fit_name(&report.label(convoy.victim.tid, &convoy.victim.name), 16).into(),
+            report.label(convoy.victim.tid, &convoy.victim.name).into(),
             count(convoy.stalls).into(),
             count(convoy.releases).into(),
             time(convoy.stalled_ns).into(),
@@ -372,7 +379,7 @@ pub(super) fn convoys(out: &mut String, report: &Report, top: usize) {
     more(out, report.convoys_total as usize, top);
 }
 
-fn code_rows(out: &mut String, code: &[Code], top: usize) {
+fn code_rows(out: &mut Page, code: &[Code], top: usize) {
     if code.is_empty() {
         return;
     }
@@ -380,20 +387,20 @@ fn code_rows(out: &mut String, code: &[Code], top: usize) {
         Column::Right("share", 7),
         Column::Right("stalled", 8),
         Column::Right("samples", 7),
-        Column::Left("line", 70),
+        Column::LeftEnd("line", 70),
     ];
     let rows = code.iter().take(top).map(|code| {
         vec![
             percent(code.share).into(),
             time(code.stalled_ns).into(),
             count(code.samples).into(),
-            fit_end(&code.location, 70).into(),
+            code.location.as_str().into(),
         ]
     });
     table(out, &columns, rows);
 }
 
-pub(super) fn code(out: &mut String, report: &Report, top: usize) {
+pub(super) fn code(out: &mut Page, report: &Report, top: usize) {
     let Some(sampling) = &report.sampling else {
         return;
     };
@@ -419,26 +426,26 @@ pub(super) fn code(out: &mut String, report: &Report, top: usize) {
     }
 }
 
-pub(super) fn long_holds(out: &mut String, report: &Report, top: usize) {
+pub(super) fn long_holds(out: &mut Page, report: &Report, top: usize) {
     if report.long_holds.is_empty() {
         return;
     }
     heading(out, "Holds that did not let go when asked", "C code that keeps the GIL");
     let columns = [
-        Column::Left("thread", 18),
+        Column::Name("thread", 18),
         Column::Right("holds", 7),
         Column::Right("longest", 8),
         Column::Right("caused", 8),
-        Column::Left("line", 52),
+        Column::LeftEnd("line", 52),
     ];
     let rows = report.long_holds.iter().take(top).map(|hold| {
         let line = match (&hold.location, &hold.syscall) {
-            (Some(location), _) => fit_end(location, 52),
+            (Some(location), _) => location.clone(),
             (None, Some(call)) => format!("in {call} for {}", time(hold.syscall_ns)),
             (None, None) => String::from("not sampled"),
         };
         vec![
-            fit_name(&report.label(hold.tid, &hold.name), 18).into(),
+            report.label(hold.tid, &hold.name).into(),
             count(hold.holds).into(),
             time(hold.longest_ns).into(),
             time(hold.stalled_ns).into(),
@@ -449,14 +456,14 @@ pub(super) fn long_holds(out: &mut String, report: &Report, top: usize) {
     more(out, report.long_holds.len(), top);
 }
 
-pub(super) fn stalls(out: &mut String, report: &Report, top: usize) {
+pub(super) fn stalls(out: &mut Page, report: &Report, top: usize) {
     if report.stalls.is_empty() {
         return;
     }
     heading(out, "Longest stalls", "and who held the GIL, in order");
     let columns = [
         Column::Left("at", 11),
-        Column::Left("thread", 18),
+        Column::Name("thread", 18),
         Column::Right("took", 9),
         Column::Left("after", 12),
         Column::Left("held by", 42),
@@ -476,16 +483,16 @@ pub(super) fn stalls(out: &mut String, report: &Report, top: usize) {
         let took = format!("{}{}", if stall.open { "≥" } else { "" }, time(stall.duration_ns));
         vec![
             format!("{:.6} s", stall.start_ns as f64 / 1e9).into(),
-            fit_name(&report.label(stall.tid, &stall.name), 18).into(),
+            report.label(stall.tid, &stall.name).into(),
             took.into(),
-            fit(stall.after_call.as_deref().unwrap_or("-"), 12).into(),
-            fit(&holders.join(", "), 42).into(),
+            stall.after_call.as_deref().unwrap_or("-").into(),
+            holders.join(", ").into(),
         ]
     });
     table(out, &columns, rows);
 }
 
-pub(super) fn notes(out: &mut String, report: &Report) {
+pub(super) fn notes(out: &mut Page, report: &Report) {
     if !report.notes.is_empty() {
         heading(out, "Notes", "");
         for note in &report.notes {
