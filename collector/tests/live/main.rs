@@ -10,6 +10,7 @@ mod bad_outputs;
 mod bad_targets;
 mod capabilities;
 mod children;
+mod doctor;
 mod endings;
 mod fates;
 mod ground_truth;
