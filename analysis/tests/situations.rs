@@ -267,6 +267,21 @@ fn time_without_a_processor_after_a_call_is_not_the_gils() {
 }
 
 #[test]
+fn one_long_hold_is_no_evidence_against_an_extension() {
+    //  main  waits once behind c: in C code, or on a virtual processor that its host had stopped
+    let report = report(
+        "
+        main  hs.wwwwwwwwwwwwwwwwwwwwwwwwwwwww
+        c     wwhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh
+        ",
+        1,
+    );
+    let verdict = report.verdicts.iter().find(|verdict| verdict.kind == "long-holds").unwrap();
+    assert_eq!(verdict.severity, Severity::Notice);
+    assert!(verdict.advice.starts_with("Record again"), "{}", verdict.advice);
+}
+
+#[test]
 fn a_trace_without_gil_events_says_what_is_not_known() {
     let report = report(
         "

@@ -271,6 +271,9 @@ fn long_holds(report: &Report, stalls: &Stalls) -> Option<Verdict> {
         text += &format!(" It spent {} in {call} with the GIL in its hands.", time(worst.syscall_ns));
     }
     let advice = match &worst.location {
+        _ if !is_proven(report.long_holds.iter()) => {
+            String::from("Record again, for longer: holds of C code come back, at the same line.")
+        }
         Some(location) => format!(
             "Cut what {location} does at once into pieces, or move it to a process; an extension of your own that is called there \
              should release the GIL (Py_BEGIN_ALLOW_THREADS, nogil). If that line calls nothing of the kind, it may be where garbage \
