@@ -432,12 +432,33 @@ pub struct Code {
     pub file: String,
     /// Line; 0 if not known.
     pub line: i32,
+    /// `file:line function` of the program that called it most, if it belongs to the standard library or an installed package.
+    pub caller: Option<String>,
     /// Stall time that falls to it by its share of the samples.
     pub stalled_ns: i64,
     /// Share of the stall time that could be attributed, 0 to 1.
     pub share: f64,
     /// Samples behind it.
     pub samples: u64,
+}
+
+impl Code {
+    /// The line of the program: its own, or the one that called a library.
+    pub fn own(&self) -> &str {
+        self.caller.as_deref().unwrap_or(&self.location)
+    }
+
+    /// The location, and who called it.
+    pub fn told(&self) -> String {
+        told(&self.location, self.caller.as_deref())
+    }
+}
+
+fn told(location: &str, caller: Option<&str>) -> String {
+    match caller {
+        Some(caller) => format!("{location} (called from {caller})"),
+        None => location.to_owned(),
+    }
 }
 
 /// Holds that exceeded the switch interval without a release although a thread waited, by what they ran.
@@ -453,6 +474,8 @@ pub struct LongHold {
     pub name: String,
     /// `file:line function` if it was sampled.
     pub location: Option<String>,
+    /// `file:line function` of the program that called it most, if it belongs to the standard library or an installed package.
+    pub caller: Option<String>,
     /// Samples behind `location`.
     pub samples: u64,
     /// How many such holds.
@@ -467,6 +490,18 @@ pub struct LongHold {
     pub syscall_ns: i64,
     /// The system call that took most of that.
     pub syscall: Option<String>,
+}
+
+impl LongHold {
+    /// The line of the program: its own, or the one that called a library; `None` if it was not sampled.
+    pub fn own(&self) -> Option<&str> {
+        self.caller.as_deref().or(self.location.as_deref())
+    }
+
+    /// The location, and who called it; `None` if it was not sampled.
+    pub fn told(&self) -> Option<String> {
+        Some(told(self.location.as_deref()?, self.caller.as_deref()))
+    }
 }
 
 /// Stack sampling.

@@ -30,6 +30,16 @@ impl Stacks {
         self.stacks.get(stack as usize).map_or(&[], Vec::as_slice)
     }
 
+    /// The line of the program that led into a library: of a stack whose innermost frame belongs to one, the innermost frame that
+    /// does not. [`NONE`] for other stacks.
+    pub fn caller(&self, stack: u32) -> u32 {
+        let is_library = |&&frame: &&u32| self.frame(frame).is_some_and(|frame| frame.library);
+        match self.stack(stack).iter().take_while(is_library).count() {
+            0 => NONE,
+            libraries => self.stack(stack).get(libraries).copied().unwrap_or(NONE),
+        }
+    }
+
     /// A frame. Its texts are clean (see [`crate::clean`]).
     pub fn frame(&self, frame: u32) -> Option<&Frame> {
         self.frames.get(frame as usize)

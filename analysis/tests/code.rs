@@ -13,7 +13,12 @@ use gilscope_trace::{
 const MS: i64 = 1_000_000;
 
 fn stack(id: u32, function: &str, line: i32) -> (Event, Option<Detail>) {
-    let frame = |function: &str, line| Frame { function: function.into(), file: "work.py".into(), line };
+    let frame = |function: &str, line| Frame {
+        function: function.into(),
+        file: "work.py".into(),
+        line,
+        library: false,
+    };
     let stack = Stack { id, frames: vec![frame(function, line), frame("main", 1)] };
     (Event::new(START, Kind::Stack, FIRST_PID, 0), Some(stack.into()))
 }
@@ -21,7 +26,7 @@ fn stack(id: u32, function: &str, line: i32) -> (Event, Option<Detail>) {
 /// The drawing with samples: (ms, tid, stack).
 fn report(text: &str, count: usize, samples: impl IntoIterator<Item = (i64, i32, i64)>) -> Report {
     let drawing = Drawing::new(text).repeated(count);
-    let mut rows = vec![stack(1, "send", 10), stack(2, "spin", 20), stack(3, "sort", 30)];
+    let mut rows = vec![stack(1, "send", 10), stack(2, "spin", 20), stack(3, "sort", 30), library_stack(4)];
     rows.extend(drawing.events());
     rows.extend(samples.into_iter().map(|(ms, tid, id)| {
         let event = Event::new(START + ms * MS + MS / 2, Kind::Sample, FIRST_PID, tid);
@@ -41,6 +46,36 @@ const CONVOY: &str = "
     io   hhswwwww
     cpu  wwhhhhhh
 ";
+
+/// `dumps` of a library, called by line 7 of the program, which was called by a library in turn.
+fn library_stack(id: u32) -> (Event, Option<Detail>) {
+    let frame = |function: &str, file: &str, line, library| Frame {
+        function: function.into(),
+        file: file.into(),
+        line,
+        library,
+    };
+    let frames = vec![
+        frame("iterencode", "json/encoder.py", 258, true),
+        frame("dumps", "json/__init__.py", 231, true),
+        frame("reply", "app.py", 7, false),
+        frame("run", "threading.py", 982, true),
+    ];
+    (Event::new(START, Kind::Stack, FIRST_PID, 0), Some(Stack { id, frames }.into()))
+}
+
+#[test]
+fn of_code_in_a_library_the_line_of_the_program_that_called_it_is_told() {
+    let report = report(CONVOY, 100, (0..100).map(|round| (round * 8 + 5, 102, 4)));
+    assert_eq!(report.code[0].location, "json/encoder.py:258 iterencode");
+    assert_eq!(report.code[0].caller.as_deref(), Some("app.py:7 reply"));
+    let verdict = &report.verdicts[0];
+    assert!(
+        verdict.text.contains("ran json/encoder.py:258 iterencode (called from app.py:7 reply) for 100 %"),
+        "{}",
+        verdict.text
+    );
+}
 
 #[test]
 fn lines_that_alternate_three_to_one_get_their_shares_from_a_sample_in_four_stalls() {

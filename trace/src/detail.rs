@@ -152,6 +152,9 @@ pub struct Frame {
     pub file: String,
     /// Line; 0 if not known.
     pub line: i32,
+    /// Whether the file belongs to the standard library or to an installed package, not to the program.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub library: bool,
 }
 
 /// A distinct Python stack.

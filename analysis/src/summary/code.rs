@@ -7,10 +7,25 @@
 use rustc_hash::FxHashMap;
 
 use super::{View, stalls::Stalls};
-use crate::{NONE, report, words::share};
+use crate::{NONE, Sample, report, words::share};
 
 /// Rows of a list of code.
 const MAX_ROWS: usize = 50;
+
+/// What a sample saw: the innermost frame, and if that belongs to a library the line of the program that led there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(super) struct Line {
+    pub(super) frame: u32,
+    pub(super) caller: u32,
+}
+
+impl Line {
+    /// Of a sample with a stack that is known.
+    pub(super) fn of(view: &View, sample: &Sample) -> Option<Line> {
+        let stacks = &view.model.stacks;
+        Some(Line { frame: *stacks.stack(sample.stack).first()?, caller: stacks.caller(sample.stack) })
+    }
+}
 
 /// The code of the whole range.
 #[derive(Default)]
@@ -22,8 +37,8 @@ pub(super) struct Blamed {
 /// Stall time of one holder.
 #[derive(Default)]
 struct Holder {
-    /// By innermost frame: ns of pieces that were sampled, samples.
-    frames: FxHashMap<u32, (i64, u64)>,
+    /// By line: ns of pieces that were sampled, samples.
+    lines: FxHashMap<Line, (i64, u64)>,
     unsampled_ns: i64,
 }
 
@@ -46,17 +61,17 @@ impl Attribution {
             }
             let holder = self.holders.entry(hold.thread).or_default();
             let samples = model.threads[hold.thread as usize].samples.range(start, end);
-            let known = samples.iter().filter_map(|sample| model.stacks.stack(sample.stack).first());
+            let known = samples.iter().filter_map(|sample| Line::of(view, sample));
             let count = known.clone().count() as i64;
             if count == 0 {
                 holder.unsampled_ns += end - start;
                 continue;
             }
             let mut rest = end - start;
-            for (place, &frame) in known.enumerate() {
+            for (place, line) in known.enumerate() {
                 let part = rest / (count - place as i64);
                 rest -= part;
-                let (ns, samples) = holder.frames.entry(frame).or_default();
+                let (ns, samples) = holder.lines.entry(line).or_default();
                 *ns += part;
                 *samples += 1;
             }
@@ -65,36 +80,50 @@ impl Attribution {
 
     /// The rows, longest first, and the time that could be attributed.
     pub(super) fn rows(&self, view: &View) -> (Vec<report::Code>, i64) {
-        let mut frames: FxHashMap<u32, (f64, u64)> = FxHashMap::default();
+        let mut lines: FxHashMap<Line, (f64, u64)> = FxHashMap::default();
         for holder in self.holders.values() {
-            let samples: u64 = holder.frames.values().map(|(_, samples)| samples).sum();
-            for (&frame, &(ns, count)) in &holder.frames {
+            let samples: u64 = holder.lines.values().map(|(_, samples)| samples).sum();
+            for (&line, &(ns, count)) in &holder.lines {
                 let pooled = holder.unsampled_ns as f64 * count as f64 / samples as f64;
-                let (sum, all) = frames.entry(frame).or_default();
+                let (sum, all) = lines.entry(line).or_default();
                 *sum += ns as f64 + pooled;
                 *all += count;
             }
         }
-        let frames = frames.into_iter().map(|(frame, (ns, count))| (frame, ns.round() as i64, count));
-        rows(view, frames)
+        rows(view, lines.into_iter().map(|(line, (ns, count))| (line, ns.round() as i64, count)))
     }
 }
 
-/// Rows of frames with their ns and samples, longest first, and the sum of all.
-pub(super) fn rows(view: &View, frames: impl Iterator<Item = (u32, i64, u64)>) -> (Vec<report::Code>, i64) {
-    let mut frames: Vec<_> = frames.collect();
-    let sum: i64 = frames.iter().map(|(_, ns, _)| ns).sum();
-    frames.sort_by_key(|&(frame, ns, _)| (-ns, frame));
-    let code = frames.into_iter().take(MAX_ROWS).filter_map(|(index, ns, samples)| {
+/// A row for each frame, longest first, of lines with their ns and samples; and the sum of all.
+fn rows(view: &View, lines: impl Iterator<Item = (Line, i64, u64)>) -> (Vec<report::Code>, i64) {
+    #[derive(Default)]
+    struct Row {
+        ns: i64,
+        samples: u64,
+        callers: Vec<(i64, u32)>,
+    }
+    let mut frames: FxHashMap<u32, Row> = FxHashMap::default();
+    for (line, ns, samples) in lines {
+        let row = frames.entry(line.frame).or_default();
+        row.ns += ns;
+        row.samples += samples;
+        row.callers.push((ns, line.caller));
+    }
+    let sum: i64 = frames.values().map(|row| row.ns).sum();
+    let mut frames: Vec<(u32, Row)> = frames.into_iter().collect();
+    frames.sort_by_key(|(frame, row)| (-row.ns, *frame));
+    let code = frames.into_iter().take(MAX_ROWS).filter_map(|(index, row)| {
         let frame = view.model.stacks.frame(index)?;
+        let caller = row.callers.iter().max_by_key(|(ns, caller)| (*ns, std::cmp::Reverse(*caller)));
         Some(report::Code {
             location: location(view, index)?,
             function: frame.function.clone(),
             file: frame.file.clone(),
             line: frame.line,
-            stalled_ns: ns,
-            share: share(ns, sum),
-            samples,
+            caller: caller.and_then(|&(_, caller)| location(view, caller)),
+            stalled_ns: row.ns,
+            share: share(row.ns, sum),
+            samples: row.samples,
         })
     });
     (code.collect(), sum)
@@ -153,8 +182,8 @@ pub(super) fn code(view: &View, stalls: &Stalls) -> Blamed {
 #[derive(Default)]
 pub(super) struct Sides {
     culprits: Attribution,
-    /// Samples of the victim while it waited, by innermost frame.
-    victim: FxHashMap<u32, u64>,
+    /// Samples of the victim while it waited.
+    victim: FxHashMap<Line, u64>,
     stalled_ns: i64,
 }
 
@@ -164,8 +193,8 @@ impl Sides {
         self.stalled_ns += to - from;
         let model = view.model;
         for sample in model.threads[stall.thread as usize].samples.range(from, to) {
-            if let Some(&frame) = model.stacks.stack(sample.stack).first() {
-                *self.victim.entry(frame).or_default() += 1;
+            if let Some(line) = Line::of(view, sample) {
+                *self.victim.entry(line).or_default() += 1;
             }
         }
     }
@@ -173,9 +202,9 @@ impl Sides {
     /// The rows of the culprits and those of the victim.
     pub(super) fn rows(&self, view: &View) -> (Vec<report::Code>, Vec<report::Code>) {
         let samples: u64 = self.victim.values().sum();
-        let victim = self.victim.iter().map(|(&frame, &count)| {
+        let victim = self.victim.iter().map(|(&line, &count)| {
             let ns = self.stalled_ns as f64 * count as f64 / samples as f64;
-            (frame, ns.round() as i64, count)
+            (line, ns.round() as i64, count)
         });
         (self.culprits.rows(view).0, rows(view, victim).0)
     }

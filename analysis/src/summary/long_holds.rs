@@ -5,7 +5,10 @@
 
 use rustc_hash::FxHashMap;
 
-use super::View;
+use super::{
+    View,
+    code::{Line, location},
+};
 use crate::{NONE, State, Thread, report, state};
 
 /// GIL, holder, innermost frame.
@@ -44,7 +47,7 @@ pub(super) fn long_holds(view: &View) -> Vec<report::LongHold> {
         }
         let (from, to) = view.clip(hold.start, hold.end);
         let ran = to - from - preempted(thread, from, to);
-        let (frame, samples) = usual_frame(view, hold.thread, from, to);
+        let (Line { frame, caller }, samples) = usual_line(view, hold.thread, from, to);
         let (row, calls) = rows.entry((gil, hold.thread, frame)).or_default();
         row.holds += 1;
         row.samples += samples;
@@ -52,6 +55,7 @@ pub(super) fn long_holds(view: &View) -> Vec<report::LongHold> {
         if ran > row.longest_ns {
             row.longest_ns = ran;
             row.longest_start_ns = view.relative(hold.start);
+            row.caller = location(view, caller);
         }
         for (span, arg) in thread.held_calls.range(from, to) {
             let ns = span.overlap(from, to);
@@ -66,7 +70,7 @@ pub(super) fn long_holds(view: &View) -> Vec<report::LongHold> {
             pid: model.pid(thread),
             tid: view.tid(thread),
             name: view.name(thread),
-            location: super::code::location(view, frame),
+            location: location(view, frame),
             syscall: calls.into_iter().max_by_key(|&(nr, ns)| (ns, nr)).map(|(nr, _)| view.syscall_name(nr)),
             ..row
         })
@@ -112,14 +116,14 @@ fn letting_go(thread: &Thread, from: i64, to: i64) -> i64 {
     preempted(thread, from, to) + slept.map(|interval| interval.end.min(to) - interval.start).sum::<i64>()
 }
 
-/// The innermost frame that most samples of the thread in `from..to` saw, and how many did.
-fn usual_frame(view: &View, thread: u32, from: i64, to: i64) -> (u32, u64) {
-    let mut counts: FxHashMap<u32, u64> = FxHashMap::default();
+/// The line that most samples of the thread in `from..to` saw, and how many did.
+fn usual_line(view: &View, thread: u32, from: i64, to: i64) -> (Line, u64) {
+    let mut counts: FxHashMap<Line, u64> = FxHashMap::default();
     for sample in view.model.threads[thread as usize].samples.range(from, to) {
-        if let Some(&frame) = view.model.stacks.stack(sample.stack).first() {
-            *counts.entry(frame).or_default() += 1;
+        if let Some(line) = Line::of(view, sample) {
+            *counts.entry(line).or_default() += 1;
         }
     }
-    let most = counts.into_iter().max_by_key(|&(frame, count)| (count, std::cmp::Reverse(frame)));
-    most.unwrap_or((NONE, 0))
+    let most = counts.into_iter().max_by_key(|&(line, count)| (count, std::cmp::Reverse(line)));
+    most.unwrap_or((Line { frame: NONE, caller: NONE }, 0))
 }

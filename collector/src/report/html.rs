@@ -168,9 +168,10 @@ fn convoys(out: &mut String, report: &Report, top: usize) {
 }
 
 fn code(out: &mut String, title: &str, code: &[Code], top: usize) {
-    let rows = code.iter().take(top).map(|code| {
-        vec![code.location.clone(), percent(code.share), time(code.stalled_ns), count(code.samples)]
-    });
+    let rows = code
+        .iter()
+        .take(top)
+        .map(|code| vec![code.told(), percent(code.share), time(code.stalled_ns), count(code.samples)]);
     table(out, title, &["line", "share", "stalled", "samples"], rows);
 }
 

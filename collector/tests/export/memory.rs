@@ -16,7 +16,7 @@ fn write_trace(path: &Path, events: usize) {
         Header { start_time: START, targets: vec![PID], syscalls: "socket".into(), ..Header::default() };
     let mut writer = Writer::new(File::create(path).unwrap(), &header).unwrap();
     let row = |time, kind, tid| Event::new(time, kind, PID, tid).of_gil(GIL);
-    let frame = |line| detail::Frame { function: "spin".into(), file: "app.py".into(), line };
+    let frame = |line| detail::Frame { function: "spin".into(), file: "app.py".into(), line, library: false };
     for id in 0..20 {
         let stack: Detail = detail::Stack { id, frames: vec![frame(1 + id as i32), frame(100)] }.into();
         writer.push_detail(Event::new(START, Kind::Stack, 0, 0), &stack).unwrap();

@@ -86,6 +86,7 @@ pub(crate) fn lively() -> (Header, Vec<Row>) {
             function: function.into(),
             file: file.into(),
             line,
+            library: false,
         };
         let detail = detail::Stack { id, frames: frames.iter().map(frame).collect() };
         (Event::new(header.start_time, Kind::Stack, 0, 0), Some(detail.into()))

@@ -206,8 +206,12 @@ fn preamble(programs: &[Program]) -> Vec<(Event, Detail)> {
             rows.push((at(Kind::Descriptor).of_syscall(-1, fd), detail.into()));
         }
     }
-    let frame =
-        |function: &str, file: &str, line| Frame { function: function.into(), file: file.into(), line };
+    let frame = |function: &str, file: &str, line| Frame {
+        function: function.into(),
+        file: file.into(),
+        line,
+        library: false,
+    };
     let stacks = [
         vec![
             frame("fibonacci", "spin.py", 7),

@@ -21,6 +21,27 @@ pub struct Frame {
     pub line: i32,
 }
 
+impl Frame {
+    /// Whether the file belongs to the standard library or to an installed package, by where `sysconfig` puts these:
+    /// `lib/python3.11`, `lib64/python3.11`, `site-packages`, `dist-packages`, a zip of the library, frozen modules.
+    pub fn is_library(&self) -> bool {
+        let is_versioned = |name: &str| {
+            let digits =
+                |text: &str| text.strip_suffix('t').unwrap_or(text).bytes().all(|b| b.is_ascii_digit());
+            name.strip_prefix("python3.").is_some_and(digits)
+                || name.strip_prefix("python3").and_then(|rest| rest.strip_suffix(".zip")).is_some_and(digits)
+        };
+        let mut folder = "";
+        self.file.starts_with("<frozen ")
+            || self.file.split('/').any(|name| {
+                let is_library = matches!(name, "site-packages" | "dist-packages")
+                    || (folder.starts_with("lib") && is_versioned(name));
+                folder = name;
+                is_library
+            })
+    }
+}
+
 /// A function in a file, as a hash: a thread's stack is made of few hundred of these, and a collision only costs a second reading.
 type Function = u64;
 
@@ -135,6 +156,31 @@ mod tests {
                 line: 1,
             })
             .collect()
+    }
+
+    #[test]
+    fn the_library_is_told_from_the_program_by_its_folder() {
+        let is_library = |file: &str| {
+            let file = file.to_owned();
+            Frame { function: String::new(), file, short_file: None, line: 1 }.is_library()
+        };
+        for file in [
+            "/usr/lib/python3.11/json/encoder.py",
+            "/root/.pyenv/versions/3.13.0/lib/python3.13/threading.py",
+            "/opt/py/lib/python3.13t/threading.py",
+            "/usr/lib64/python3.9/asyncio/base_events.py",
+            "/srv/venv/lib/python3.12/site-packages/numpy/core.py",
+            "/usr/lib/python3/dist-packages/yaml/__init__.py",
+            "/usr/lib/python311.zip/re.py",
+            "<frozen importlib._bootstrap>",
+        ] {
+            assert!(is_library(file), "{file}");
+        }
+        for file in
+            ["app.py", "/srv/lib/app.py", "/srv/python3.11/app.py", "/home/a/python3/app.py", "<string>", ""]
+        {
+            assert!(!is_library(file), "{file}");
+        }
     }
 
     /// The verdict on readings in this order; `!` is one that failed.

@@ -261,6 +261,7 @@ impl Insight {
             .frames
             .into_iter()
             .map(|frame| Frame {
+                library: frame.is_library(),
                 function: frame.function,
                 file: frame.short_file.unwrap_or(frame.file),
                 line: frame.line,

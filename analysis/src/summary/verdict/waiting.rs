@@ -67,7 +67,7 @@ pub(super) fn waiting(report: &Report, stalls: &Stalls, has_contention: bool) ->
     if let Some(code) = code {
         text += &format!(
             " The holders ran {} for {} of the stall time that was sampled.",
-            code.location,
+            code.told(),
             percent(code.share)
         );
     }
@@ -79,7 +79,7 @@ pub(super) fn waiting(report: &Report, stalls: &Stalls, has_contention: bool) ->
         Some(code) => format!(
             "Move what {} does to a process (concurrent.futures.ProcessPoolExecutor), or have it done by a library that releases \
              the GIL.",
-            code.location
+            code.own()
         ),
         None => String::new(),
     };

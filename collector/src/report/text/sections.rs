@@ -379,6 +379,11 @@ pub(super) fn convoys(out: &mut Page, report: &Report, top: usize) {
     more(out, report.convoys_total as usize, top);
 }
 
+/// A line of a library stands before the line of the program that called it.
+fn line(location: &str, caller: Option<&str>) -> String {
+    caller.map_or_else(|| location.to_owned(), |caller| format!("{location} ← {caller}"))
+}
+
 fn code_rows(out: &mut Page, code: &[Code], top: usize) {
     if code.is_empty() {
         return;
@@ -394,7 +399,7 @@ fn code_rows(out: &mut Page, code: &[Code], top: usize) {
             percent(code.share).into(),
             time(code.stalled_ns).into(),
             count(code.samples).into(),
-            code.location.as_str().into(),
+            line(&code.location, code.caller.as_deref()).into(),
         ]
     });
     table(out, &columns, rows);
@@ -439,8 +444,8 @@ pub(super) fn long_holds(out: &mut Page, report: &Report, top: usize) {
         Column::LeftEnd("line", 52),
     ];
     let rows = report.long_holds.iter().take(top).map(|hold| {
-        let line = match (&hold.location, &hold.syscall) {
-            (Some(location), _) => location.clone(),
+        let place = match (&hold.location, &hold.syscall) {
+            (Some(location), _) => line(location, hold.caller.as_deref()),
             (None, Some(call)) => format!("in {call} for {}", time(hold.syscall_ns)),
             (None, None) => String::from("not sampled"),
         };
@@ -449,7 +454,7 @@ pub(super) fn long_holds(out: &mut Page, report: &Report, top: usize) {
             count(hold.holds).into(),
             time(hold.longest_ns).into(),
             time(hold.stalled_ns).into(),
-            line.into(),
+            place.into(),
         ]
     });
     table(out, &columns, rows);
