@@ -16,8 +16,12 @@ use std::{
 };
 
 use anyhow::Context;
-use gilscope_probes::session::{Follow, Session};
+use gilscope_probes::{
+    interpreter::foresee,
+    session::{Follow, Session},
+};
 use rustix::process::{Pid, Signal, kill_process};
+use tracing::debug;
 
 use crate::{
     args::{ExecArguments, RecordArguments},
@@ -89,6 +93,12 @@ fn prepare(pid: i32, arguments: &RecordArguments) -> anyhow::Result<Session> {
     }
     let mut session = Session::new(&[pid], options)?;
     session.watch(pid)?;
+    // What an interpreter does before it is seen to be one would be missing.
+    if let Some(foreseen) = foresee(&arguments.command)
+        && let Err(error) = session.expect(pid, &foreseen)
+    {
+        debug!(%error, interpreter = %foreseen.path.display(), "not prepared");
+    }
     Ok(session)
 }
 

@@ -13,6 +13,7 @@ mod children;
 mod doctor;
 mod endings;
 mod fates;
+mod first_moment;
 mod ground_truth;
 mod harness;
 mod interpreters;

@@ -94,6 +94,28 @@ pub(super) fn identify(file: &File) -> Identity {
     })
 }
 
+/// The `libpython` that a program is linked to.
+#[derive(Debug)]
+pub(super) struct Linked {
+    /// Its name, such as `libpython3.11.so.1.0`.
+    pub(super) name: String,
+    /// The folders that the program names to look in, with `$ORIGIN` for its own.
+    pub(super) folders: Vec<String>,
+}
+
+/// Which `libpython` a program is linked to.
+pub(super) fn linked_libpython(file: &File) -> Option<Linked> {
+    let cache = ReadCache::new(file);
+    let file = elf::File::<&ReadCache<&File>>::parse(&cache).ok()?;
+    let table = file.elf_dynamic_table().ok()?;
+    let text = |entry| String::from_utf8(table.string(entry).ok()?.to_vec()).ok();
+    let of = |tag| table.iter().filter(move |entry| entry.tag == tag).filter_map(text);
+    let name = of(format::DT_NEEDED).find(|name| name.starts_with("libpython"))?;
+    let folders = of(format::DT_RUNPATH).chain(of(format::DT_RPATH));
+    let folders = folders.flat_map(|list| list.split(':').map(str::to_owned).collect::<Vec<_>>());
+    Some(Linked { name, folders: folders.collect() })
+}
+
 /// The version among the constants of a file: where it is neither exported nor yet in memory.
 pub(super) fn version_in_file(file: &File) -> Option<Version> {
     let cache = ReadCache::new(file);

@@ -5,6 +5,7 @@
 //! `libpython`, or, where CPython is linked into something else, whatever mapped file exports its functions.
 
 mod error;
+mod foresee;
 mod identify;
 mod maps;
 mod version;
@@ -16,6 +17,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 pub use error::InterpreterError;
+pub use foresee::{Foreseen, foresee};
 use identify::{Facts, Identity};
 use maps::Mapping;
 pub use version::Version;
@@ -143,13 +145,16 @@ impl Interpreter {
     /// # Errors
     /// When the file cannot be read, or is larger than any interpreter.
     pub fn read_elf(&self) -> Result<Vec<u8>, InterpreterError> {
-        let failed = |error| InterpreterError::from_io(self.pid, &self.open_path, error);
-        let length = fs::metadata(&self.open_path).map_err(failed)?.len();
-        if length > MAX_FILE {
-            return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, format!("{length} bytes"))));
-        }
-        fs::read(&self.open_path).map_err(failed)
+        read_elf(&self.open_path).map_err(|error| InterpreterError::from_io(self.pid, &self.open_path, error))
     }
+}
+
+fn read_elf(path: &Path) -> io::Result<Vec<u8>> {
+    let length = fs::metadata(path)?.len();
+    if length > MAX_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{length} bytes")));
+    }
+    fs::read(path)
 }
 
 /// Whether the process is there and has a program in it.

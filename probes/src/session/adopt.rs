@@ -7,13 +7,13 @@ use tracing::{debug, info, warn};
 
 use super::{
     AttachError, Follow, Row, Session, found_by_name,
-    probe_set::ProbeSet,
+    probe_set::{CodeFile, ProbeSet},
     roster::{Process, Python},
     row,
 };
 use crate::{
     clock::monotonic_nanos,
-    interpreter::{Interpreter, InterpreterError},
+    interpreter::{Foreseen, Interpreter, InterpreterError},
     perf::SubscribeError,
     process,
     source::{Group, Origin},
@@ -46,6 +46,26 @@ impl Session {
         Ok(())
     }
 
+    /// Sets the probes in a file that a watched process will run as its interpreter, so that nothing of it is missed. Before
+    /// [`Session::start`].
+    pub fn expect(&mut self, pid: i32, foreseen: &Foreseen) -> Result<(), AttachError> {
+        let elf = foreseen.read_elf()?;
+        let open_path = foreseen.open_path();
+        let code = CodeFile { name: &foreseen.path, open_path: &open_path, id: foreseen.file_id, elf: &elf };
+        let set = self.set_of(&code)?;
+        self.subscribe(pid, Some(set))?;
+        self.expected = Some((pid, set));
+        Ok(())
+    }
+
+    /// The number of the set of probes in a file, which are defined if they are not yet.
+    fn set_of(&mut self, code: &CodeFile<'_>) -> Result<u16, AttachError> {
+        let roles = &mut self.translator.roles;
+        let set = ProbeSet::define(&mut self.source, code, self.options.thread_states, roles)?;
+        self.sets.push(Arc::new(set));
+        Ok((self.sets.len() - 1) as u16)
+    }
+
     /// Says what an attached process is to a framework, and where it listens, for the trace to tell. Before [`Session::start`].
     pub fn label(&mut self, pid: i32, role: &str, address: Option<&str>) {
         if let Some(process) = self.translator.roster.processes.get_mut(&pid) {
@@ -76,7 +96,11 @@ impl Session {
             .and_then(|()| self.source.enable().map_err(|error| SubscribeError::Kernel(error).into()));
         match result {
             Ok(()) => {
-                self.arm(pid, monotonic_nanos());
+                let set =
+                    self.translator.roster.processes.get(&pid).and_then(|process| process.python.as_ref());
+                // What was expected has been in place since before the program began.
+                let is_expected = set.is_some_and(|python| self.expected == Some((pid, python.set)));
+                self.arm(pid, if is_expected { time } else { monotonic_nanos() });
                 self.introduce(pid, time, rows);
                 info!(pid, python = %interpreter.version, "a new Python is recorded");
             }
@@ -98,24 +122,24 @@ impl Session {
     /// Sets the probes of a process whose interpreter is known, as it was at the time `seen`.
     fn adopt(&mut self, pid: i32, interpreter: &Interpreter, seen: i64) -> Result<(), AttachError> {
         let set = match self.sets.iter().position(|set| set.file_id == interpreter.file_id) {
-            Some(set) => set,
+            Some(set) => set as u16,
             None => {
-                let roles = &mut self.translator.roles;
-                let set = ProbeSet::define(&mut self.source, interpreter, self.options.thread_states, roles)?;
-                self.sets.push(Arc::new(set));
-                self.sets.len() - 1
+                let elf = interpreter.read_elf()?;
+                let (name, open_path, id) =
+                    (&*interpreter.path, &*interpreter.open_path, interpreter.file_id);
+                self.set_of(&CodeFile { name, open_path, id, elf: &elf })?
             }
         };
-        self.subscribe(pid, Some(set as u16))?;
+        self.subscribe(pid, Some(set))?;
         self.insight.follow(pid);
-        let probes = self.sets[set].clone();
+        let probes = self.sets[usize::from(set)].clone();
         if let Some(process) = self.translator.roster.processes.get_mut(&pid) {
             process.detail.command = process::command_line(pid);
             process.detail.python = Some(interpreter.version.to_string());
             process.detail.interpreter = Some(interpreter.path.to_string_lossy().into_owned());
             process.detail.sites = Some(found_by_name(probes.sites.found_by).to_owned());
             let interpreter = Arc::new(interpreter.clone());
-            process.python = Some(Python { set: set as u16, interpreter, seen, _probes: probes });
+            process.python = Some(Python { set, interpreter, seen, _probes: probes });
         }
         Ok(())
     }

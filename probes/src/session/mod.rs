@@ -135,6 +135,8 @@ pub struct Session {
     opening: Vec<Row>,
     gils: FxHashMap<(i32, u64), detail::Gil>,
     started: Option<i64>,
+    /// A process that is subscribed to a set of probes although it does not run that interpreter yet.
+    expected: Option<(i32, u16)>,
     /// Processes that were not there at the last housekeeping.
     missing: Vec<i32>,
     next_housekeeping: Instant,
@@ -171,6 +173,7 @@ impl Session {
             opening: Vec::new(),
             gils: FxHashMap::default(),
             started: None,
+            expected: None,
             missing: Vec::new(),
             next_housekeeping: Instant::now(),
             eager_until: Instant::now(),

@@ -1,13 +1,12 @@
 //! The probes in one interpreter's file: sites become named uprobes, hits become events.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use gilscope_trace::Kind;
 use tracing::{debug, info};
 
 use super::AttachError;
 use crate::{
-    interpreter::Interpreter,
     perf::PerfSource,
     sites::{self, CondArg, Site, SiteKind, Sites},
     tracefs::ProbeSite,
@@ -24,6 +23,19 @@ pub(crate) enum Role {
     },
     /// Something happened to a thread state.
     ThreadState(Kind),
+}
+
+/// A file with the code of an interpreter.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeFile<'a> {
+    /// As it is known.
+    pub(crate) name: &'a Path,
+    /// A path without blanks by which we and the kernel can open it.
+    pub(crate) open_path: &'a Path,
+    /// Device and inode.
+    pub(crate) id: (u64, u64),
+    /// Its bytes.
+    pub(crate) elf: &'a [u8],
 }
 
 /// The probes in one interpreter's file.
@@ -44,17 +56,16 @@ const THREAD_STATE_FUNCTIONS: [(&str, Kind); 4] = [
 ];
 
 impl ProbeSet {
-    /// Finds the sites in the interpreter's file and defines named probes there. `roles` gets what each probe means.
+    /// Finds the sites in an interpreter's file and defines named probes there. `roles` gets what each probe means.
     pub(crate) fn define(
         source: &mut PerfSource,
-        interpreter: &Interpreter,
+        code: &CodeFile<'_>,
         thread_states: bool,
         roles: &mut Vec<Role>,
     ) -> Result<ProbeSet, AttachError> {
-        let file = &interpreter.open_path;
-        let elf = interpreter.read_elf()?;
-        let sites = Sites::find(&elf)?;
-        info!(interpreter = %interpreter.path.display(), found_by = ?sites.found_by, sites = sites.sites.len(), "probe sites");
+        let CodeFile { name, open_path: file, id, elf } = *code;
+        let sites = Sites::find(elf)?;
+        info!(interpreter = %name.display(), found_by = ?sites.found_by, sites = sites.sites.len(), "probe sites");
         let mut probes = Vec::new();
         let mut define = |role: Role, sites: &[ProbeSite]| -> Result<(), AttachError> {
             debug!(?role, ?sites, "probe");
@@ -74,7 +85,7 @@ impl ProbeSet {
                 let places: Vec<ProbeSite> = same
                     .iter()
                     .map(|site| ProbeSite {
-                        file: file.clone(),
+                        file: file.to_owned(),
                         offset: site.file_offset,
                         fetch: fetch_of(cond),
                     })
@@ -85,13 +96,13 @@ impl ProbeSet {
         }
         if thread_states {
             for (name, kind) in THREAD_STATE_FUNCTIONS {
-                for (_, offset) in sites::find_exported(&elf, &[name]) {
-                    let place = ProbeSite { file: file.clone(), offset, fetch: "%di".to_owned() };
+                for (_, offset) in sites::find_exported(elf, &[name]) {
+                    let place = ProbeSite { file: file.to_owned(), offset, fetch: "%di".to_owned() };
                     define(Role::ThreadState(kind), &[place])?;
                 }
             }
         }
-        Ok(ProbeSet { file_id: interpreter.file_id, probes, sites })
+        Ok(ProbeSet { file_id: id, probes, sites })
     }
 }
 

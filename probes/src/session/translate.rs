@@ -137,6 +137,10 @@ impl Translator {
                 let (Some(python), Group::Probes(set)) = (python, origin.group) else {
                     return;
                 };
+                if set != python.set {
+                    // Of a program before, or of one that was expected and did not come.
+                    return;
+                }
                 if self.armed.get(&(pid, set)).is_some_and(|armed| time < *armed) {
                     return;
                 }
