@@ -5,6 +5,8 @@ One cycle is one ctypes call of pthread_self(), which is nothing but a read of a
 offers it is the cheapest release and acquisition (80 to 115 ns on CPython 3.8 to 3.13; os.getppid, which keeps the
 GIL, 200, os.lseek 220 to 300, time.sleep(0) 500 and from 3.11 on 77 000), and it makes no system call.
 
+With `--sockets` a cycle is a send and a receive of one byte on a pair of sockets: two system calls, each of which releases.
+
 `--threads N` adds N threads parked in a lock; `--loops N` has N threads cycle on one GIL, not one. `--cycles N` ends
 after exactly N cycles a loop instead of after --seconds. Result: cycles a second, over all loops.
 """
@@ -13,6 +15,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -30,6 +33,17 @@ def cycle(release, seconds, cycles, done):
             release()
         count += batch
     done.append((count, time.perf_counter() - began))
+
+
+def pair():
+    """A cycle of system calls: a send and a receive."""
+    one, other = socket.socketpair()
+
+    def exchange():
+        one.send(b"x")
+        other.recv(1)
+
+    return exchange
 
 
 def cycler(todo, finished, *what):
@@ -63,6 +77,7 @@ def main():
     parser.add_argument("--cycles", type=int, default=0, help="exactly so many cycles, however long it takes")
     parser.add_argument("--threads", type=int, default=0, help="threads parked in a lock beside it (0)")
     parser.add_argument("--loops", type=int, default=1, help="threads that cycle (1: the main thread)")
+    parser.add_argument("--sockets", action="store_true", help="a cycle is a send and a receive on a pair of sockets")
     parser.add_argument("--json", action="store_true", help="the result as one line of JSON")
     parser.add_argument("--handshake", action="store_true", help="print `ready`, wait for `go` and `exit` on stdin")
     options = parser.parse_args()
@@ -70,6 +85,8 @@ def main():
     release = ctypes.CDLL(None).pthread_self
     release.argtypes = []
     release.restype = None
+    if options.sockets:
+        release = pair()
     done = []
     what = release, options.seconds, options.cycles, done
 

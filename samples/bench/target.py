@@ -13,8 +13,8 @@ LOOP = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 class Target:
     """samples/loop.py, which does one stretch of work for each line `go`."""
 
-    def __init__(self, python, seconds, threads=0):
-        command = [python, LOOP, "--handshake", "--json", "--seconds", str(seconds), "--threads", str(threads)]
+    def __init__(self, python, seconds, threads=0, *options):
+        command = [python, LOOP, "--handshake", "--json", "--seconds", str(seconds), "--threads", str(threads), *options]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.wait_for("ready")
         self.pid = self.process.pid

@@ -35,7 +35,7 @@ SECTIONS = [
         "lossless",
         "Nothing lost at full speed",
         "No record lost in 30 s while one thread releases and takes the GIL as fast as it can; the recorder's memory flat and under 150 MB; at "
-        "most 3 bytes an event.",
+        "most 3 bytes an event, socket calls included.",
         "samples/bench/lossless.py --python PYTHON",
     ),
     (
