@@ -31,13 +31,17 @@ impl Stacks {
     }
 
     /// The line of the program that led into a library: of a stack whose innermost frame belongs to one, the innermost frame that
-    /// does not. [`NONE`] for other stacks.
+    /// does not. [`NONE`] for other stacks, and where that is a line without a file, as of `python -c`, which says nothing.
     pub fn caller(&self, stack: u32) -> u32 {
-        let is_library = |&&frame: &&u32| self.frame(frame).is_some_and(|frame| frame.library);
-        match self.stack(stack).iter().take_while(is_library).count() {
-            0 => NONE,
-            libraries => self.stack(stack).get(libraries).copied().unwrap_or(NONE),
-        }
+        let frames = self.stack(stack);
+        let libraries =
+            frames.iter().take_while(|&&frame| self.frame(frame).is_some_and(|frame| frame.library));
+        let Some(&caller) = frames.get(libraries.count()).filter(|&caller| Some(caller) != frames.first())
+        else {
+            return NONE;
+        };
+        let has_file = self.frame(caller).is_some_and(|frame| !frame.file.starts_with('<'));
+        if has_file { caller } else { NONE }
     }
 
     /// A frame. Its texts are clean (see [`crate::clean`]).

@@ -26,7 +26,13 @@ fn stack(id: u32, function: &str, line: i32) -> (Event, Option<Detail>) {
 /// The drawing with samples: (ms, tid, stack).
 fn report(text: &str, count: usize, samples: impl IntoIterator<Item = (i64, i32, i64)>) -> Report {
     let drawing = Drawing::new(text).repeated(count);
-    let mut rows = vec![stack(1, "send", 10), stack(2, "spin", 20), stack(3, "sort", 30), library_stack(4)];
+    let mut rows = vec![
+        stack(1, "send", 10),
+        stack(2, "spin", 20),
+        stack(3, "sort", 30),
+        library_stack(4, "app.py"),
+        library_stack(5, "<string>"),
+    ];
     rows.extend(drawing.events());
     rows.extend(samples.into_iter().map(|(ms, tid, id)| {
         let event = Event::new(START + ms * MS + MS / 2, Kind::Sample, FIRST_PID, tid);
@@ -47,8 +53,8 @@ const CONVOY: &str = "
     cpu  wwhhhhhh
 ";
 
-/// `dumps` of a library, called by line 7 of the program, which was called by a library in turn.
-fn library_stack(id: u32) -> (Event, Option<Detail>) {
+/// `dumps` of a library, called by line 7 of a file of the program, which was called by a library in turn.
+fn library_stack(id: u32, file: &str) -> (Event, Option<Detail>) {
     let frame = |function: &str, file: &str, line, library| Frame {
         function: function.into(),
         file: file.into(),
@@ -58,10 +64,16 @@ fn library_stack(id: u32) -> (Event, Option<Detail>) {
     let frames = vec![
         frame("iterencode", "json/encoder.py", 258, true),
         frame("dumps", "json/__init__.py", 231, true),
-        frame("reply", "app.py", 7, false),
+        frame("reply", file, 7, false),
         frame("run", "threading.py", 982, true),
     ];
     (Event::new(START, Kind::Stack, FIRST_PID, 0), Some(Stack { id, frames }.into()))
+}
+
+#[test]
+fn a_line_without_a_file_is_nobodys_caller() {
+    let report = report(CONVOY, 100, (0..100).map(|round| (round * 8 + 5, 102, 5)));
+    assert_eq!(report.code[0].caller, None);
 }
 
 #[test]
