@@ -72,6 +72,20 @@ fn the_report_of_a_healthy_trace_reads_so() {
 }
 
 #[test]
+fn the_readme_shows_what_is_printed_for_the_small_trace() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let trace = root.join("samples/traces/a-convoy.gilscope");
+    let report = Command::cargo_bin("gilscope").unwrap().arg("report").arg(trace).output().unwrap();
+    let report = text(&report.stdout);
+    let verdict = report.split("\n\n").find(|part| part.starts_with("problem ")).expect("a problem");
+    let proof = report.lines().find(|line| line.contains("unpaired")).expect("the pairing check");
+    let proof = proof.split(", ").take(2).collect::<Vec<_>>().join(", ");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    assert!(readme.contains(verdict), "put this into README.md:\n{verdict}");
+    assert!(readme.contains(&proof), "put this into README.md: {proof}");
+}
+
+#[test]
 fn a_dask_worker_is_advised_to_have_more_processes_with_fewer_threads() {
     let trace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../samples/traces/f-cluster.gilscope");
     let report = Command::cargo_bin("gilscope").unwrap().arg("report").arg(trace).output().unwrap();
