@@ -17,7 +17,7 @@ impl App {
             Command::CloseFile => self.close(),
             Command::Help => self.show_help = !self.show_help,
             Command::SwitchTheme => {
-                self.settings.light = !self.settings.light;
+                self.settings.switch_theme();
                 crate::theme::apply(ctx, self.settings.theme());
             }
             Command::TogglePanels => self.settings.show_panels = !self.settings.show_panels,

@@ -67,7 +67,7 @@ impl App {
     /// Does what the command line asks for.
     pub(crate) fn start(&mut self, options: &Options, ctx: &Context, failure: Failure) {
         if options.light {
-            self.settings.light = true;
+            self.settings.light_now = true;
             theme::apply(ctx, self.settings.theme());
         }
         if let Some(file) = &options.file {

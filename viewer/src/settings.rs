@@ -16,6 +16,9 @@ const RECENT: usize = 8;
 pub struct Settings {
     /// Dark text on a light background.
     pub light: bool,
+    /// The same, for this run only.
+    #[serde(skip)]
+    pub light_now: bool,
     /// Height of a lane, points.
     pub lane_height: f32,
     /// Whether few lanes are drawn higher, to use the room there is.
@@ -38,6 +41,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             light: false,
+            light_now: false,
             lane_height: 26.0,
             fill_height: true,
             wall_clock: false,
@@ -53,7 +57,13 @@ impl Default for Settings {
 impl Settings {
     /// The theme.
     pub fn theme(&self) -> Theme {
-        if self.light { Theme::Light } else { Theme::Dark }
+        if self.light || self.light_now { Theme::Light } else { Theme::Dark }
+    }
+
+    /// Changes to the other theme, for good.
+    pub fn switch_theme(&mut self) {
+        self.light = self.theme() == Theme::Dark;
+        self.light_now = false;
     }
 
     /// The order of lanes.
@@ -66,5 +76,23 @@ impl Settings {
         self.recent.retain(|other| *other != file);
         self.recent.insert(0, file);
         self.recent.truncate(RECENT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn light_for_this_run_is_not_kept_and_a_switch_is() {
+        let mut settings = Settings { light_now: true, ..Settings::default() };
+        let kept = |settings: &Settings| -> Settings {
+            serde_json::from_str(&serde_json::to_string(settings).unwrap()).unwrap()
+        };
+        assert_eq!((settings.theme(), kept(&settings).theme()), (Theme::Light, Theme::Dark));
+        settings.switch_theme();
+        assert_eq!(settings.theme(), Theme::Dark);
+        settings.switch_theme();
+        assert_eq!(kept(&settings).theme(), Theme::Light);
     }
 }

@@ -235,6 +235,22 @@ fn the_open_dialog_takes_the_keyboard_and_leaves_what_is_behind_it_alone() {
 }
 
 #[test]
+fn a_path_typed_into_the_open_dialog_is_opened() {
+    let file = common::file_of(&convoy());
+    let mut window = common::window();
+    window.key_press_modifiers(egui::Modifiers::COMMAND, Key::O);
+    window.step();
+    window.step();
+    window.get_by_label("Path of a trace").type_text(&file.path().to_string_lossy());
+    window.step();
+    window.key_press(Key::Enter);
+    window.step();
+    settle(&mut window);
+    assert!(window.state().has_lanes());
+    assert!(window.query_by_label("Path of a trace").is_none(), "the dialog is closed");
+}
+
+#[test]
 fn a_search_that_finds_nobody_says_so_and_an_empty_trace_computes_nothing() {
     let (mut window, _file) = window_with(&convoy());
     press(&mut window, Key::Slash);

@@ -1,7 +1,7 @@
 //! The bar at the top: menus, search, and how lanes are shown.
 
 use egui::{Button, Slider, Ui};
-use gilscope_draw::{Look, Palette, Sort};
+use gilscope_draw::{Look, Palette, Sort, Theme};
 
 use crate::{
     App,
@@ -124,7 +124,7 @@ fn status(app: &mut App, ui: &mut Ui) {
     if ui.button("?").on_hover_text("All commands").clicked() {
         app.show_help = true;
     }
-    let light = app.settings.light;
+    let light = app.settings.theme() == Theme::Light;
     if ui.button(if light { "Dark" } else { "Light" }).on_hover_text("Light or dark").clicked() {
         let ctx = ui.ctx().clone();
         app.act(&ctx, Command::SwitchTheme);
