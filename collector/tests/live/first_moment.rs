@@ -30,9 +30,14 @@ fn misses_nothing(name: &str, command: &[&Path], search: Option<OsString>) {
     trace.assert_sound();
     let (pid, _) = *trace.python_versions().last().unwrap_or_else(|| panic!("{name}: no Python was seen"));
     assert_eq!(trace.sends(pid), SENDS, "{name}");
-    // The main thread creates the GIL: its first event is an acquisition, and none is missing from there on.
-    let first = trace.events().find(|event| event.gil != 0 && event.pid == pid && !event.kind.has_detail());
-    assert_eq!(first.map(|event| event.kind), Some(Kind::Acquire), "{name}");
+    assert_eq!(first_of_gil(&trace, pid), Some(Kind::Acquire), "{name}");
+}
+
+/// What happened first to the GIL of a process. Its main thread takes it when it has made it: if that is there, nothing before is
+/// missing.
+fn first_of_gil(trace: &Trace, pid: i32) -> Option<Kind> {
+    let mut events = trace.events().filter(|event| event.gil != 0 && event.pid == pid);
+    events.find(|event| !event.kind.has_detail()).map(|event| event.kind)
 }
 
 #[test]
@@ -62,4 +67,30 @@ fn nothing_is_missed_through_a_shebang_the_path_and_a_virtual_environment() {
     misses_nothing("a shebang", &[&program], Some(search.clone()));
     let arguments = [Path::new("python3"), Path::new("-c"), Path::new(PROGRAM)];
     misses_nothing("the path", &arguments, Some(search));
+}
+
+#[test]
+fn nothing_is_missed_of_children_that_run_the_interpreter_of_their_parent() {
+    let Some(_turn) = begin("nothing_is_missed_of_children") else { return };
+    let folder = folder();
+    let output = folder.path().join("trace");
+    let spawning = format!(
+        "import subprocess, sys\nfor _ in range(3): subprocess.run([sys.executable, '-S', '-c', \"{PROGRAM}\"], check=True)"
+    );
+    let mut recorder = gilscope();
+    recorder.args(["record", "--no-stacks", "--children", "-o"]).arg(&output).arg("--");
+    recorder.arg(&any_python().path).args(["-c", &spawning]);
+    run(&mut recorder).assert_success();
+    let trace = Trace::read(&output);
+    trace.assert_sound();
+    let mut pids: Vec<i32> = trace.python_versions().iter().map(|(pid, _)| *pid).collect();
+    pids.dedup();
+    let children: Vec<i32> = pids.into_iter().filter(|&pid| trace.sends(pid) > 0).collect();
+    assert_eq!(children.len(), 3);
+    for pid in children {
+        assert_eq!(trace.sends(pid), SENDS);
+        assert_eq!(first_of_gil(&trace, pid), Some(Kind::Acquire));
+        let acquired = trace.events().filter(|event| event.kind == Kind::Acquire && event.pid == pid);
+        assert!(acquired.count() > 2 * SENDS);
+    }
 }

@@ -90,17 +90,19 @@ impl Session {
                 return;
             }
         };
+        // What was expected, or inherited from the parent, has been listened to since before the program began.
+        let known = self.sets.iter().position(|set| set.file_id == interpreter.file_id);
+        let is_early = known.is_some_and(|set| {
+            self.expected == Some((pid, set as u16)) || self.translator.has_inherited(pid, set as u16)
+        });
         let result = interpreter.check_traceable().map_err(AttachError::from);
         let result = result
             .and_then(|()| self.adopt(pid, &interpreter, seen))
             .and_then(|()| self.source.enable().map_err(|error| SubscribeError::Kernel(error).into()));
         match result {
             Ok(()) => {
-                let set =
-                    self.translator.roster.processes.get(&pid).and_then(|process| process.python.as_ref());
-                // What was expected has been in place since before the program began.
-                let is_expected = set.is_some_and(|python| self.expected == Some((pid, python.set)));
-                self.arm(pid, if is_expected { time } else { monotonic_nanos() });
+                let since = if is_early { time } else { monotonic_nanos() };
+                self.arm(pid, since);
                 self.introduce(pid, time, rows);
                 info!(pid, python = %interpreter.version, "a new Python is recorded");
             }
@@ -130,7 +132,9 @@ impl Session {
                 self.set_of(&CodeFile { name, open_path, id, elf: &elf })?
             }
         };
-        self.subscribe(pid, Some(set))?;
+        if !self.translator.has_inherited(pid, set) {
+            self.subscribe(pid, Some(set))?;
+        }
         self.insight.follow(pid);
         let probes = self.sets[usize::from(set)].clone();
         if let Some(process) = self.translator.roster.processes.get_mut(&pid) {

@@ -95,6 +95,11 @@ impl Translator {
         self.armed.insert((pid, set), time);
     }
 
+    /// Whether a process has the subscriptions of a set from its parent.
+    pub(crate) fn has_inherited(&self, pid: i32, set: u16) -> bool {
+        self.inherits && self.armed.contains_key(&(pid, set))
+    }
+
     /// Looks at records before their turn, for what must be known early.
     pub(crate) fn preview(&mut self, records: &[Record], insight: &mut Insight) {
         for record in records {
@@ -280,13 +285,18 @@ impl Translator {
         };
         let mut copy = Process { threads: FxHashSet::default(), ..process.clone() };
         copy.detail.parent = parent;
-        if let Some(Python { set, seen, .. }) = &mut copy.python {
+        if let Some(Python { seen, .. }) = &mut copy.python {
             // The child may have become another program by the time its parent was looked at.
             *seen = time.min(*seen);
-            if let Some(&armed) = self.armed.get(&(parent, *set)) {
-                self.armed.insert((child, *set), armed);
-            }
         }
+        // Those too that the parent has of a program before, in case the child becomes it again.
+        let inherited: Vec<(u16, i64)> = self
+            .armed
+            .iter()
+            .filter(|((pid, _), _)| *pid == parent)
+            .map(|(&(_, set), &armed)| (set, armed))
+            .collect();
+        self.armed.extend(inherited.into_iter().map(|(set, armed)| ((child, set), armed)));
         self.roster.processes.insert(child, copy);
     }
 
@@ -305,6 +315,7 @@ impl Translator {
         self.roster.processes.remove(&pid);
         self.descriptors.forget_process(pid);
         self.gils.retain(|&(of, _)| of != pid);
+        self.armed.retain(|&(of, _), _| of != pid);
         let end = detail::ProcessEnd { reason: reason.to_owned() };
         rows.push(Row::of(Event::new(time, Kind::ProcessEnd, pid, 0), end));
     }
