@@ -70,6 +70,9 @@ pub fn foresee(command: &[OsString]) -> Option<Foreseen> {
     let here = env::current_dir().ok()?;
     let version = env::var("PYENV_VERSION").ok().filter(|version| !version.is_empty());
     for _ in 0..MAX_SCRIPTS {
+        if !is_executable(&program) {
+            return None;
+        }
         match behind_pyenv(&program, &here, version.as_deref()).or_else(|| next_of_script(&program)) {
             Some(next) => program = next,
             None => return image_of(&program),
