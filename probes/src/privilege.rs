@@ -1,6 +1,10 @@
 //! The capabilities of this process (`include/uapi/linux/capability.h`), and what recording needs each for.
 
+use std::path::Path;
+
 use rustix::thread::{CapabilitySet, capabilities};
+
+use crate::tracefs;
 
 /// A capability that recording uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,7 +16,7 @@ pub struct Capability {
     set: CapabilitySet,
 }
 
-/// Without it nothing can be recorded.
+/// Without it nothing can be recorded, unless tracefs is mounted: then `CAP_PERFMON` suffices.
 pub const SYS_ADMIN: Capability = Capability {
     name: "CAP_SYS_ADMIN",
     purpose: "probes, and the kernel's tracing directory",
@@ -45,9 +49,29 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Names of what recording uses and this process has.
+pub fn held() -> Vec<&'static str> {
+    let mut names: Vec<&str> =
+        NEEDED.into_iter().filter(|needed| needed.is_held()).map(|held| held.name).collect();
+    if !SYS_ADMIN.is_held() && is_admin_dispensable() {
+        names.insert(0, "CAP_PERFMON");
+    }
+    names
+}
+
 /// What recording uses and this process lacks.
 pub fn missing() -> Vec<Capability> {
-    NEEDED.into_iter().filter(|capability| !capability.is_held()).collect()
+    let is_missing = |capability: &Capability| {
+        !capability.is_held() && (*capability != SYS_ADMIN || !is_admin_dispensable())
+    };
+    NEEDED.into_iter().filter(is_missing).collect()
+}
+
+/// Whether probes can be set and listened to without `CAP_SYS_ADMIN`: who need not mount tracefs needs `CAP_PERFMON` only
+/// (`kernel/events/core.c`, `perfmon_capable`).
+fn is_admin_dispensable() -> bool {
+    let perfmon = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::PERFMON));
+    perfmon && tracefs::MOUNTS.iter().any(|place| Path::new(place).join("uprobe_events").exists())
 }
 
 /// How the `missing` ones are granted to root in a container.

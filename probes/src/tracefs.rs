@@ -85,6 +85,9 @@ pub struct Field {
     pub size: usize,
 }
 
+/// Where tracefs is usually mounted.
+pub(crate) const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
 impl Tracefs {
     /// Opens it: by a private mount, else where it usually is mounted.
     pub fn open() -> Result<Tracefs, TracefsError> {
@@ -99,7 +102,7 @@ impl Tracefs {
             }
             Err(error) => error,
         };
-        for place in ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] {
+        for place in MOUNTS {
             let Ok(directory) = openat(CWD, place, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else {
                 continue;
             };

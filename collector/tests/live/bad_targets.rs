@@ -37,7 +37,8 @@ impl Bystander {
         let folder = folder();
         let output = folder.path().join("trace");
         let pid = self.child.id().to_string();
-        let ended = run(gilscope().args(["attach", "-p", &pid, "-o"]).arg(&output));
+        // If it is not refused it shall at least end.
+        let ended = run(gilscope().args(["attach", "-d", "20", "-p", &pid, "-o"]).arg(&output));
         assert!(!output.exists(), "a trace is left");
         assert!(self.child.try_wait().unwrap().is_none(), "it ended");
         ended

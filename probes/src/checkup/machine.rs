@@ -47,7 +47,7 @@ fn check_kernel() -> Finding {
 fn check_privilege() -> Finding {
     let missing = privilege::missing();
     if missing.is_empty() {
-        return Finding::ok("privilege", privilege::NEEDED.map(|needed| needed.name).join(", "));
+        return Finding::ok("privilege", privilege::held().join(", "));
     }
     if !privilege::is_root() && missing.contains(&privilege::SYS_ADMIN) {
         return Finding::failure("privilege", "an ordinary user", "run it as root: sudo gilscope doctor");

@@ -1,6 +1,7 @@
 //! Which perf events a thread needs, and how each is opened.
 
 use std::{
+    cell::Cell,
     ffi::{CStr, CString},
     io,
 };
@@ -109,10 +110,10 @@ pub(super) struct Opener {
     base: Vec<(What, Option<u64>)>,
     enter_filter: Option<CString>,
     exit_filter: Option<CString>,
-    ring_bytes: usize,
+    ring_bytes: Cell<usize>,
     wanted_ring_bytes: usize,
     /// Whether the kernel can restrict inheritance to threads (since Linux 5.13).
-    can_inherit_threads_only: std::cell::Cell<bool>,
+    can_inherit_threads_only: Cell<bool>,
     /// Whether the kernel counts what each event lost (since Linux 6.0).
     counts_losses: bool,
 }
@@ -145,7 +146,7 @@ impl Opener {
             enter_filter: filter(&options.syscall_enters),
             exit_filter: filter(&options.syscall_exits),
             base,
-            ring_bytes: options.ring_bytes.unwrap_or(fitting),
+            ring_bytes: options.ring_bytes.unwrap_or(fitting).into(),
             wanted_ring_bytes: options.ring_bytes.unwrap_or(share),
             can_inherit_threads_only: true.into(),
             counts_losses: Builder::new(Software::DUMMY).read_format(ReadFormat::LOST).build().is_ok(),
@@ -159,7 +160,7 @@ impl Opener {
 
     /// Bytes of each ring, and how many it should have.
     pub(super) fn ring_bytes(&self) -> (usize, usize) {
-        (self.ring_bytes, self.wanted_ring_bytes)
+        (self.ring_bytes.get(), self.wanted_ring_bytes)
     }
 
     /// The events that every thread gets, and their tracepoint numbers.
@@ -176,17 +177,31 @@ impl Opener {
         }
     }
 
-    /// Opens an event that only owns a ring, so that the ring outlives any thread.
+    /// Opens an event that only owns a ring, so that the ring outlives any thread. Other programs of this user may have locked of what
+    /// he may lock: then the ring is smaller, and those that follow are too.
     pub(super) fn open_ring(&self, tid: i32, cpu: Option<u16>) -> Result<Sampler, SubscribeError> {
+        loop {
+            let bytes = self.ring_bytes.get();
+            match self.try_ring(tid, cpu, bytes) {
+                Err(SubscribeError::Memory { .. })
+                    if self.options.ring_bytes.is_none() && bytes > LEAST_LOCKED_BYTES =>
+                {
+                    self.ring_bytes.set(bytes / 2);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_ring(&self, tid: i32, cpu: Option<u16>, bytes: usize) -> Result<Sampler, SubscribeError> {
         let mut builder = Builder::new(Software::DUMMY);
-        builder.clockid(Clock::MONOTONIC).sample_id_all(true).wakeup_watermark(self.ring_bytes / 4);
+        builder.clockid(Clock::MONOTONIC).sample_id_all(true).wakeup_watermark(bytes / 4);
         match cpu {
             Some(cpu) => builder.one_cpu(usize::from(cpu)),
             // A ring that is not of a processor can only be shared by events of the same thread.
             None => builder.observe_pid(tid).any_cpu(),
         };
         let owner = builder.build().map_err(|error| explain(error, tid))?;
-        let bytes = self.ring_bytes;
         owner.sampled(bytes).map_err(|error| match error.raw_os_error() {
             Some(libc::EPERM) => SubscribeError::Memory { bytes, source: error },
             _ => explain(error, tid),
