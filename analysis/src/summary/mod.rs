@@ -122,6 +122,7 @@ pub fn summarize(model: &Model, query: &Query) -> Report {
     let stalls = stalls::Stalls::of(&view);
     let lanes = lanes::lanes(&view, &stalls);
     let gils = gils::gils(&view, &stalls, &lanes);
+    let descheduled: Vec<(i64, i64)> = lanes.iter().map(|lane| lane.descheduled_contended).collect();
     let mut threads = lanes::threads(&view, lanes, &gils, &stalls);
     threads.sort_by(|a, b| {
         (b.waiting_ns, b.held_ns, &a.name, a.tid, a.incarnation).cmp(&(
@@ -154,7 +155,7 @@ pub fn summarize(model: &Model, query: &Query) -> Report {
         verdicts: Vec::new(),
         notes: model.notes.iter().map(|(_, text)| text.clone()).collect(),
     };
-    report.verdicts = verdict::verdicts(&view, &report, &stalls);
+    report.verdicts = verdict::verdicts(&view, &report, &stalls, &descheduled);
     report
 }
 

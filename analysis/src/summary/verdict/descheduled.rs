@@ -4,23 +4,23 @@ use super::{NOTICE, PROBLEM, verdict};
 use crate::{
     Report,
     report::{LongHold, Severity, Verdict},
-    summary::{View, stalls::Stalls},
+    summary::View,
     words::{percent, share, time},
 };
 
 /// Part of the stall time in which the holder had no processor that is worth a word.
 const DESCHEDULED: f64 = 0.1;
 
-pub(super) fn descheduled(view: &View, report: &Report, stalls: &Stalls) -> Option<Verdict> {
-    let lanes = crate::summary::lanes::lanes(view, stalls);
+pub(super) fn descheduled(view: &View, report: &Report, contended_ns: &[(i64, i64)]) -> Option<Verdict> {
     let (mut preempted, mut blocked) = (0, 0);
     let mut worst = (0, 0_u32);
-    for (thread, lane) in
-        lanes.iter().enumerate().filter(|&(thread, _)| view.has_process(view.model.threads[thread].process))
+    let threads = contended_ns.iter().zip(&view.model.threads).enumerate();
+    for (thread, (&(by_others, by_itself), _)) in
+        threads.filter(|(_, (_, this))| view.has_process(this.process))
     {
-        preempted += lane.descheduled_contended.0;
-        blocked += lane.descheduled_contended.1;
-        worst = worst.max((lane.descheduled_contended.0 + lane.descheduled_contended.1, thread as u32));
+        preempted += by_others;
+        blocked += by_itself;
+        worst = worst.max((by_others + by_itself, thread as u32));
     }
     let total = preempted + blocked;
     let contended: i64 = report.gils.iter().map(|gil| gil.contended_ns).sum();

@@ -9,8 +9,8 @@ mod long_holds;
 mod waiting;
 
 use self::{
-    contention::contention, convoy::convoys, descheduled::descheduled, healthy::healthy,
-    incomplete::incomplete, long_holds::long_holds, waiting::waiting,
+    contention::contention, convoy::convoys, healthy::healthy, incomplete::incomplete,
+    long_holds::long_holds, waiting::waiting,
 };
 use super::{View, stalls::Stalls};
 use crate::{
@@ -25,7 +25,14 @@ const NOTICE: f64 = 0.01;
 /// Part of the time that a GIL must be contended for contention alone to be worth a word.
 const CONTENDED: f64 = 0.2;
 
-pub(super) fn verdicts(view: &View, report: &Report, stalls: &Stalls) -> Vec<Verdict> {
+/// The verdicts, gravest first. `descheduled` has for each thread how long others waited while it held a GIL without running:
+/// because it was preempted, and because it slept, ns.
+pub(super) fn verdicts(
+    view: &View,
+    report: &Report,
+    stalls: &Stalls,
+    descheduled: &[(i64, i64)],
+) -> Vec<Verdict> {
     let mut all = Vec::new();
     if report.trace.gil_events == 0 {
         all.push(no_gil(report));
@@ -39,7 +46,7 @@ pub(super) fn verdicts(view: &View, report: &Report, stalls: &Stalls) -> Vec<Ver
     all.extend(long_holds(report, stalls));
     all.extend(contention);
     all.extend(waiting);
-    all.extend(descheduled(view, report, stalls));
+    all.extend(descheduled::descheduled(view, report, descheduled));
     let found_nothing = all.is_empty();
     all.extend(incomplete(report));
     if found_nothing {
