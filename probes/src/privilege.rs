@@ -34,6 +34,12 @@ pub const IPC_LOCK: Capability = Capability {
     purpose: "buffers that are large enough for bursts",
     set: CapabilitySet::IPC_LOCK,
 };
+/// Does instead of [`SYS_ADMIN`] where tracefs is mounted (`kernel/events/core.c`, `perfmon_capable`).
+const PERFMON: Capability = Capability {
+    name: "CAP_PERFMON",
+    purpose: "probes, where tracefs is mounted",
+    set: CapabilitySet::PERFMON,
+};
 /// All that recording uses.
 pub const NEEDED: [Capability; 3] = [SYS_ADMIN, SYS_PTRACE, IPC_LOCK];
 
@@ -54,7 +60,7 @@ pub fn held() -> Vec<&'static str> {
     let mut names: Vec<&str> =
         NEEDED.into_iter().filter(|needed| needed.is_held()).map(|held| held.name).collect();
     if !SYS_ADMIN.is_held() && is_admin_dispensable() {
-        names.insert(0, "CAP_PERFMON");
+        names.insert(0, PERFMON.name);
     }
     names
 }
@@ -67,11 +73,9 @@ pub fn missing() -> Vec<Capability> {
     NEEDED.into_iter().filter(is_missing).collect()
 }
 
-/// Whether probes can be set and listened to without `CAP_SYS_ADMIN`: who need not mount tracefs needs `CAP_PERFMON` only
-/// (`kernel/events/core.c`, `perfmon_capable`).
+/// Whether probes can be set and listened to without `CAP_SYS_ADMIN`.
 fn is_admin_dispensable() -> bool {
-    let perfmon = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::PERFMON));
-    perfmon && tracefs::MOUNTS.iter().any(|place| Path::new(place).join("uprobe_events").exists())
+    PERFMON.is_held() && tracefs::MOUNTS.iter().any(|place| Path::new(place).join("uprobe_events").exists())
 }
 
 /// How the `missing` ones are granted to root in a container.

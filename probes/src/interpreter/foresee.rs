@@ -124,35 +124,39 @@ fn next_of_script(program: &Path) -> Option<PathBuf> {
 
 /// The program itself if the interpreter is in it, or else its `libpython`.
 fn image_of(program: &Path) -> Option<Foreseen> {
-    let path = fs::canonicalize(program).ok()?;
-    let file = File::open(&path).ok()?;
-    match identify::identify(&file) {
-        Identity::CPython(facts) if !facts.free_threaded => foreseen(path, file),
-        Identity::Embeds => {
-            let linked = identify::linked_libpython(&file)?;
-            let origin = path.parent()?;
-            let named = linked.folders.iter().map(|folder| {
-                let text = folder.replace("$ORIGIN", &origin.to_string_lossy());
-                PathBuf::from(text.replace("${ORIGIN}", &origin.to_string_lossy()))
-            });
-            let given = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-            let given: Vec<PathBuf> = env::split_paths(&given).collect();
-            let usual = LIBRARIES.into_iter().map(PathBuf::from);
-            let library = named.chain(given).chain(usual).map(|folder| folder.join(&linked.name));
-            let path = fs::canonicalize(library.into_iter().find(|file| file.exists())?).ok()?;
-            let file = File::open(&path).ok()?;
-            match identify::identify(&file) {
-                Identity::CPython(facts) if !facts.free_threaded => foreseen(path, file),
-                _ => None,
-            }
+    let (path, file, identity) = look_at(program)?;
+    let (path, file, identity) = match identity {
+        Identity::Embeds => look_at(&libpython_of(&path, &file)?)?,
+        _ => (path, file, identity),
+    };
+    match identity {
+        Identity::CPython(facts) if !facts.free_threaded => {
+            let metadata = file.metadata().ok()?;
+            Some(Foreseen { path, file_id: (metadata.dev(), metadata.ino()), file })
         }
         _ => None,
     }
 }
 
-fn foreseen(path: PathBuf, file: File) -> Option<Foreseen> {
-    let metadata = file.metadata().ok()?;
-    Some(Foreseen { path, file_id: (metadata.dev(), metadata.ino()), file })
+fn look_at(program: &Path) -> Option<(PathBuf, File, Identity)> {
+    let path = fs::canonicalize(program).ok()?;
+    let file = File::open(&path).ok()?;
+    let identity = identify::identify(&file);
+    Some((path, file, identity))
+}
+
+/// The `libpython` that a program is linked to, where the dynamic linker would find it.
+fn libpython_of(program: &Path, file: &File) -> Option<PathBuf> {
+    let linked = identify::linked_libpython(file)?;
+    let origin = program.parent()?.to_string_lossy();
+    let named = linked
+        .folders
+        .iter()
+        .map(|folder| PathBuf::from(folder.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin)));
+    let given = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let given: Vec<PathBuf> = env::split_paths(&given).collect();
+    let usual = LIBRARIES.into_iter().map(PathBuf::from);
+    named.chain(given).chain(usual).map(|folder| folder.join(&linked.name)).find(|library| library.exists())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl Session {
         let seen = monotonic_nanos();
         let interpreter = Interpreter::of(pid)?;
         interpreter.check_traceable()?;
-        let result = self.watch(pid).and_then(|()| self.adopt(pid, &interpreter, seen));
+        let result = self.watch(pid).and_then(|()| self.adopt(pid, &interpreter, seen).map(drop));
         // Whatever failed, it failed because the process ended meanwhile.
         result.map_err(|error| match process::is_alive(pid) {
             true => error,
@@ -52,14 +52,14 @@ impl Session {
         let elf = foreseen.read_elf()?;
         let open_path = foreseen.open_path();
         let code = CodeFile { name: &foreseen.path, open_path: &open_path, id: foreseen.file_id, elf: &elf };
-        let set = self.set_of(&code)?;
+        let set = self.define_set(&code)?;
         self.subscribe(pid, Some(set))?;
         self.expected = Some((pid, set));
         Ok(())
     }
 
-    /// The number of the set of probes in a file, which are defined if they are not yet.
-    fn set_of(&mut self, code: &CodeFile<'_>) -> Result<u16, AttachError> {
+    /// Defines the probes in a file, and gives the number of their set.
+    fn define_set(&mut self, code: &CodeFile<'_>) -> Result<u16, AttachError> {
         let roles = &mut self.translator.roles;
         let set = ProbeSet::define(&mut self.source, code, self.options.thread_states, roles)?;
         self.sets.push(Arc::new(set));
@@ -90,19 +90,18 @@ impl Session {
                 return;
             }
         };
-        // What was expected, or inherited from the parent, has been listened to since before the program began.
-        let known = self.sets.iter().position(|set| set.file_id == interpreter.file_id);
-        let is_early = known.is_some_and(|set| {
-            self.expected == Some((pid, set as u16)) || self.translator.has_inherited(pid, set as u16)
-        });
         let result = interpreter.check_traceable().map_err(AttachError::from);
-        let result = result
-            .and_then(|()| self.adopt(pid, &interpreter, seen))
-            .and_then(|()| self.source.enable().map_err(|error| SubscribeError::Kernel(error).into()));
+        let result = result.and_then(|()| self.adopt(pid, &interpreter, seen)).and_then(|set| {
+            match self.source.enable() {
+                Ok(()) => Ok(set),
+                Err(error) => Err(SubscribeError::Kernel(error).into()),
+            }
+        });
         match result {
-            Ok(()) => {
-                let since = if is_early { time } else { monotonic_nanos() };
-                self.arm(pid, since);
+            Ok(set) => {
+                // What was expected, or inherited from the parent, has been listened to since before the program began.
+                let is_early = self.expected == Some((pid, set)) || self.translator.has_inherited(pid, set);
+                self.translator.arm(pid, set, if is_early { time } else { monotonic_nanos() });
                 self.introduce(pid, time, rows);
                 info!(pid, python = %interpreter.version, "a new Python is recorded");
             }
@@ -121,15 +120,15 @@ impl Session {
         }
     }
 
-    /// Sets the probes of a process whose interpreter is known, as it was at the time `seen`.
-    fn adopt(&mut self, pid: i32, interpreter: &Interpreter, seen: i64) -> Result<(), AttachError> {
+    /// Sets the probes of a process whose interpreter is known, as it was at the time `seen`. Gives the number of their set.
+    fn adopt(&mut self, pid: i32, interpreter: &Interpreter, seen: i64) -> Result<u16, AttachError> {
         let set = match self.sets.iter().position(|set| set.file_id == interpreter.file_id) {
             Some(set) => set as u16,
             None => {
                 let elf = interpreter.read_elf()?;
                 let (name, open_path, id) =
                     (&*interpreter.path, &*interpreter.open_path, interpreter.file_id);
-                self.set_of(&CodeFile { name, open_path, id, elf: &elf })?
+                self.define_set(&CodeFile { name, open_path, id, elf: &elf })?
             }
         };
         if !self.translator.has_inherited(pid, set) {
@@ -145,7 +144,7 @@ impl Session {
             let interpreter = Arc::new(interpreter.clone());
             process.python = Some(Python { set, interpreter, seen, _probes: probes });
         }
-        Ok(())
+        Ok(set)
     }
 
     /// Subscribes to all threads of a process, those too that are born meanwhile: to the base, or to a set of probes.
