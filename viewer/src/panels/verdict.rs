@@ -79,23 +79,17 @@ fn evidence(shown: &Shown<'_>, report: &Report, verdict: &Verdict) -> Option<Evi
         });
         found.map(|convoy| Evidence::Convoy(convoy as u32))
     };
+    let stretch = |start_ns, ns, thread| {
+        let start = model.start.saturating_add(start_ns);
+        Evidence::Stretch(start, start.saturating_add(ns), thread)
+    };
     let hold = || {
         let hold = report.long_holds.first()?;
-        let start = model.start.saturating_add(hold.longest_start_ns);
-        Some(Evidence::Stretch(
-            start,
-            start.saturating_add(hold.longest_ns),
-            shown.thread_of(hold.pid, hold.tid),
-        ))
+        Some(stretch(hold.longest_start_ns, hold.longest_ns, shown.thread_of(hold.pid, hold.tid)))
     };
     let stall = || {
         let stall = report.stalls.first()?;
-        let start = model.start.saturating_add(stall.start_ns);
-        Some(Evidence::Stretch(
-            start,
-            start.saturating_add(stall.duration_ns),
-            shown.thread_of(stall.pid, stall.tid),
-        ))
+        Some(stretch(stall.start_ns, stall.duration_ns, shown.thread_of(stall.pid, stall.tid)))
     };
     let lost = || model.lost.first().map(|lost| Evidence::Stretch(lost.start, lost.end, None));
     match verdict.kind.as_str() {
